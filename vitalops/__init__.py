@@ -1,0 +1,1 @@
+"""The core: what is true of any platform. Knows nothing of the CLI, Pulumi, Locust or Kubernetes clients."""

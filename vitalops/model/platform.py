@@ -1,0 +1,177 @@
+"""The platform as its owner declares it: frozen, typed, and free of behaviour that acts on anything.
+
+Shape and single-field limits live here; rules that join several parts are in `rules.py`, reading the file in `loader.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
+CpuQuantity = Annotated[str, StringConstraints(pattern=r"^([0-9]+m|[0-9]+(\.[0-9]+)?)$")]
+MemoryQuantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(Ki|Mi|Gi|Ti)$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class CertificationScheme(StrEnum):
+    """A certification or legal basis that a region can show."""
+
+    HDS = "HDS"
+    """Hébergeur de données de santé (France), referential v2; its scope is activities 1 to 6."""
+    ISO_27001 = "ISO-27001"
+    NLPD = "nLPD"
+    """Swiss Federal Act on Data Protection of 2023 (FADP): an assessed basis, not a certificate."""
+    GDPR = "GDPR"
+    HIPAA = "HIPAA"
+
+
+class Certification(Frozen):
+    scheme: CertificationScheme
+    scope: tuple[str, ...] = ()
+    """For HDS the certified activities, "1" to "6"; free text otherwise."""
+    certificate: str
+    """Number of the certificate or of the assessment report."""
+    expires: date
+
+
+class ClusterContext(Frozen):
+    """A cluster that exists already: a context of the user's kubeconfig."""
+
+    context: str
+    gateway_address: str
+    """Host or address at which the region's gateway is reached from the edge and from the paired region."""
+    storage_class: str = "standard"
+
+
+class Region(Frozen):
+    name: DnsLabel
+    jurisdiction: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    """ISO 3166-1 alpha-2."""
+    certifications: tuple[Certification, ...]
+    cluster: Literal["local"] | ClusterContext
+
+
+class Replication(StrEnum):
+    SYNCHRONOUS = "synchronous"
+    ASYNCHRONOUS = "asynchronous"
+
+
+class EdgeListener(Frozen):
+    """Where clients reach a failover pair. Loopback only, unless the user says otherwise."""
+
+    address: str = "127.0.0.1"
+    port: Port
+
+
+class FailoverPair(Frozen):
+    name: DnsLabel
+    primary: DnsLabel
+    standby: DnsLabel
+    rto_seconds: Annotated[int, Field(gt=0)]
+    rpo_seconds: Annotated[int, Field(ge=0)]
+    replication: Replication = Replication.ASYNCHRONOUS
+    start_by_default: bool = True
+    """Whether `vitalops regions start` and `up` take this pair when no region is named."""
+    edge: EdgeListener
+
+
+class Layer(StrEnum):
+    """API-led layers: systems of record, processes over them, experiences for one audience."""
+
+    SYSTEM = "system"
+    PROCESS = "process"
+    EXPERIENCE = "experience"
+
+
+class DataClass(StrEnum):
+    HEALTH = "health"
+    PERSONAL = "personal"
+    TECHNICAL = "technical"
+
+
+class Resources(Frozen):
+    cpu: CpuQuantity
+    """CPU request; no limit is set, so that an idle machine's cores are used."""
+    memory: MemoryQuantity
+    """Memory request and limit."""
+
+
+class Replicas(Frozen):
+    minimum: Annotated[int, Field(ge=1, le=100)] = 1
+    maximum: Annotated[int, Field(ge=1, le=100)] = 1
+
+
+class AvailabilitySlo(Frozen):
+    sli: Literal["availability"]
+    objective: Annotated[float, Field(gt=0, lt=1)]
+    """Share of requests not answered by a 5xx."""
+    window_days: Annotated[int, Field(ge=1, le=90)] = 30
+
+
+class LatencySlo(Frozen):
+    sli: Literal["latency"]
+    objective: Annotated[float, Field(gt=0, lt=1)]
+    """Share of requests answered within `threshold_ms`."""
+    threshold_ms: Annotated[int, Field(gt=0)]
+    window_days: Annotated[int, Field(ge=1, le=90)] = 30
+
+
+Slo = Annotated[AvailabilitySlo | LatencySlo, Field(discriminator="sli")]
+
+
+class Service(Frozen):
+    name: DnsLabel
+    layer: Layer
+    data_class: DataClass
+    port: Port = 8080
+    replicas: Replicas = Replicas()
+    resources: Resources
+    database: bool = True
+    """Whether the service owns a database (and a role and migrations) in the region's PostgreSQL."""
+    depends_on: tuple[DnsLabel, ...] = ()
+    """Other services it calls: each becomes a named network flow."""
+    uses_media: bool = False
+    """Whether it calls the media server's API."""
+    public: bool = True
+    """Whether the gateway routes `/<name>/` to it."""
+    pairs: tuple[DnsLabel, ...] | None = None
+    """Failover pairs it is placed in; all where absent."""
+    slos: tuple[Slo, ...]
+
+
+class Database(Frozen):
+    members: Annotated[int, Field(ge=1, le=9)] = 1
+    """PostgreSQL members in each region."""
+    storage: MemoryQuantity = "2Gi"
+    resources: Resources
+
+
+class Component(Frozen):
+    replicas: Annotated[int, Field(ge=1, le=20)] = 1
+    resources: Resources
+
+
+class Images(Frozen):
+    registry: str | None = None
+    """Registry and path to push to, as `registry.example.org/vitalops`; absent: loaded straight into local regions."""
+
+
+class Platform(Frozen):
+    """All of platform.yaml. Names are the keys of the file's mappings, in the file's order."""
+
+    name: DnsLabel
+    regions: dict[DnsLabel, Region]
+    pairs: dict[DnsLabel, FailoverPair]
+    services: dict[DnsLabel, Service]
+    database: Database
+    gateway: Component
+    media: Component
+    images: Images = Images()
