@@ -1,0 +1,1 @@
+"""What runs on this machine: the toolchain, the images and the local regions."""

@@ -1,0 +1,1 @@
+"""The programs that local regions are made of: pinned, fetched or built once, kept in the user's cache."""

@@ -1,0 +1,106 @@
+"""Programs that come from the operating system: which Debian package has each, installed where that is possible."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from infra.local.locks import exclusive
+from vitalops.errors import RemoteError, UsageError
+from vitalops.ports.progress import Progress
+
+DEBIAN_PACKAGES = {
+    "buildah": "buildah",
+    "haproxy": "haproxy",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "mmdebstrap": "mmdebstrap",
+    "mount": "mount",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "openssl": "openssl",
+    "ptp": "containernetworking-plugins",
+    "runc": "runc",
+    "ffmpeg": "ffmpeg",
+    "uidmap": "uidmap",
+}
+"""Package by program. `ptp` stands for all CNI plugins, which are not on PATH."""
+
+REGION_PROGRAMS = ("ip", "nft", "nsenter", "mount", "runc", "ptp")
+CNI_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
+SYSTEM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+APT_LOCK = Path("/run/lock/vitalops-apt.lock")
+
+Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
+
+
+def find_program(name: str) -> str | None:
+    """Its path: on PATH, in the system's folders (a user's PATH often lacks sbin), or among the CNI plugins."""
+    found = shutil.which(name) or shutil.which(name, path=SYSTEM_FOLDERS)
+    return found or shutil.which(name, path=":".join(CNI_FOLDERS))
+
+
+def packages_for(names: Iterable[str]) -> tuple[str, ...]:
+    """Debian packages of programs, each once, in order. Raises KeyError for a program not in the table."""
+    return tuple(dict.fromkeys(DEBIAN_PACKAGES[name] for name in names))
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def ensure_system(
+    names: Iterable[str],
+    progress: Progress,
+    *,
+    find: Callable[[str], str | None] = find_program,
+    run: Run = _run,
+    root: bool | None = None,
+) -> dict[str, str]:
+    """Path of each named program; installs what is missing by apt-get as root.
+
+    Raises UsageError naming every missing program in one line where it cannot install, RemoteError where apt-get fails.
+    """
+    names = tuple(names)
+    missing = [name for name in names if find(name) is None]
+    if missing:
+        packages = packages_for(missing)
+        apt = find("apt-get")
+        is_root = os.geteuid() == 0 if root is None else root
+        if apt is None or not is_root:
+            command = f"sudo apt-get install {' '.join(packages)}"
+            advice = command if apt else f"install them by this system's package manager (Debian: {' '.join(packages)})"
+            raise UsageError(f"missing on this machine: {', '.join(missing)}", hint=advice)
+        began = time.monotonic()
+        step = "system packages"
+        progress.step(step, " ".join(packages))
+        with exclusive(APT_LOCK, on_wait=lambda: progress.step(step, "another run is installing; waiting")):
+            _install(apt, packages, run)
+        progress.done(step, time.monotonic() - began)
+    paths = {name: find(name) for name in names}
+    if still := [name for name, path in paths.items() if path is None]:
+        raise RemoteError(
+            f"{', '.join(packages_for(still))} installed, but {', '.join(still)} still missing from PATH",
+            hint=f"PATH must include {SYSTEM_FOLDERS}",
+        )
+    return {name: path for name, path in paths.items() if path is not None}
+
+
+def _install(apt: str, packages: Sequence[str], run: Run) -> None:
+    install = [apt, "install", "--yes", "--no-install-recommends", *packages]
+    result = run(install)
+    if result.returncode != 0:
+        # Most often the package lists were never fetched, or are older than the packages on the mirror.
+        run([apt, "update"])
+        result = run(install)
+    if result.returncode != 0:
+        said = [line for line in result.stderr.splitlines() if line.startswith("E:")] or ["no reason given"]
+        raise RemoteError(
+            f"apt-get could not install {' '.join(packages)}: {said[0].removeprefix('E: ')}",
+            hint="install them by hand, then run again",
+        )
