@@ -58,7 +58,7 @@ class CliContext:
 
 
 def bundled_platform() -> Path:
-    """The reference platform that comes with the suite: beside the packages in a checkout, inside `vitalops` when installed."""
+    """The reference platform: beside the packages in a checkout, inside `vitalops` when installed."""
     import vitalops
 
     package = Path(vitalops.__file__).parent

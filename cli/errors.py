@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
 import typer
@@ -71,9 +72,7 @@ def _report_usage(error: typer.exceptions.TyperException, arguments: Sequence[st
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:
     # The command line was not understood as a whole, so it is read for this one option.
-    return "--output=json" in arguments or any(
-        pair == ("--output", "json") for pair in zip(arguments, arguments[1:], strict=False)
-    )
+    return "--output=json" in arguments or ("--output", "json") in pairwise(arguments)
 
 
 def _report_unexpected(error: Exception) -> int:

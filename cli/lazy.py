@@ -14,7 +14,7 @@ from cli.options import furnish
 
 @dataclass(frozen=True, slots=True)
 class CommandEntry:
-    """Where a command lives: `attribute` of `module` is a Typer app (a group) or a plain function (a command)."""
+    """Where a command lives: `attribute` of `module` is a Typer app (a group) or a function (a command)."""
 
     name: str
     module: str

@@ -71,7 +71,7 @@ def jsonable(value: object) -> Any:
 
 
 def colours(stream: TextIO) -> bool:
-    """Whether `stream` should get colours: https://no-color.org, FORCE_COLOR, and only a terminal otherwise."""
+    """Whether `stream` gets colours: https://no-color.org, FORCE_COLOR, and only a terminal otherwise."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):

@@ -1,6 +1,7 @@
 """The platform as its owner declares it: frozen, typed, and free of behaviour that acts on anything.
 
-Shape and single-field limits live here; rules that join several parts are in `rules.py`, reading the file in `loader.py`.
+Shape and single-field limits live here; rules that join several parts are in `rules.py`, reading the file in
+`loader.py`.
 """
 
 from __future__ import annotations
@@ -161,7 +162,7 @@ class Component(Frozen):
 
 class Images(Frozen):
     registry: str | None = None
-    """Registry and path to push to, as `registry.example.org/vitalops`; absent: loaded straight into local regions."""
+    """Registry and path to push to, as `registry.example.org/vitalops`; absent: loaded into local regions."""
 
 
 class Platform(Frozen):

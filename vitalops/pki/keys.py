@@ -12,7 +12,7 @@ def new_private_key() -> str:
 
 
 def public_key_of(key_pem: str) -> str:
-    """The public half of a private key, SubjectPublicKeyInfo PEM. Raises ValueError for another kind of key."""
+    """The public half of a private key, SubjectPublicKeyInfo PEM. Raises ValueError for other keys."""
     return (
         load_private_key(key_pem)
         .public_key()

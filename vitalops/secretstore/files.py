@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -77,8 +77,8 @@ class FileSecretStore:
         return self._directory / checked_name(name)
 
     @contextmanager
-    def _written(self, path: Path, value: str) -> Iterator[Path]:
-        """A temporary file beside `path` that holds `value` and is on disk; gone afterwards unless renamed."""
+    def _written(self, path: Path, value: str) -> Generator[Path]:
+        """A file beside `path` that holds `value` and is on disk; gone afterwards unless renamed."""
         for folder in (self._directory, path.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -104,7 +104,7 @@ def _flush_directory(directory: Path) -> None:
 
 
 @contextmanager
-def _told(name: str, path: Path) -> Iterator[None]:
+def _told(name: str, path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
