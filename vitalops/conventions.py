@@ -46,6 +46,13 @@ STORAGE_CLASS_LOCAL: Final = "local"
 # Images that the suite builds, by role.
 IMAGE_NAMES: Final = ("pause", "base", "services", "database", "gateway", "media")
 
+# Users that the images' processes run as: fixed numbers, so that Pod Security can check them and volumes keep their owner.
+UID_SERVICES: Final = 10001
+UID_POSTGRES: Final = 10002
+UID_GATEWAY: Final = 10003
+UID_MEDIA: Final = 10004
+UID_PAUSE: Final = 65535
+
 # Tokens.
 TOKEN_AUDIENCE: Final = "vitalops"
 HEADER_REQUEST_ID: Final = "x-request-id"
