@@ -17,6 +17,7 @@ from vitalops.consultation.walk import StepFailed
 
 LEAVE_SECONDS = 5.0
 LINE_LIMIT = 2**20
+KEPT_VARIABLES = frozenset({"PATH", "HOME", "LANG", "TMPDIR"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Seat:
 
 
 class Call(Protocol):
-    """A call in progress, as a walk sees it. In order: begin, joined, flowing, measured, leave. close() at any time."""
+    """A call as a walk sees it: begin, joined, flowing, measured, leave, in this order; close at any time."""
 
     async def begin(self, url: str, seats: Sequence[Seat], seconds: float) -> None: ...
 
@@ -53,7 +54,7 @@ class Call(Protocol):
 
 
 class ProcessCall:
-    """A Call whose participants live in a child process, which trusts the authorities in `ca_file` and no others."""
+    """A Call whose participants live in a child process that trusts only the authorities in `ca_file`."""
 
     def __init__(self, ca_file: Path) -> None:
         self._ca_file = ca_file
@@ -72,11 +73,7 @@ class ProcessCall:
     async def prepare(self) -> None:
         """Starts the process early, so that loading the native library takes no time from the call."""
         environment = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if name in {"PATH", "HOME", "LANG", "TMPDIR"}
-            },
+            **{name: value for name, value in os.environ.items() if name in KEPT_VARIABLES},
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "SSL_CERT_FILE": str(self._ca_file),
             # Python's own warnings and the native library's log must not mix with the events.
@@ -168,6 +165,6 @@ class ProcessCall:
 
 
 def _reception(fields: dict[str, Any]) -> Reception:
-    return Reception(
-        **{**fields, "video": StreamCount(**fields["video"]), "audio": StreamCount(**fields["audio"])}
-    )
+    streams = {kind: StreamCount(**fields[kind]) for kind in ("video", "audio")}
+    others = {name: value for name, value in fields.items() if name not in streams}
+    return Reception(video=streams["video"], audio=streams["audio"], **others)

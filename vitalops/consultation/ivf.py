@@ -1,4 +1,4 @@
-"""Reads IVF, the container in which libvpx writes VP8 frames (32-byte header, then 12 bytes before each frame)."""
+"""IVF, the container in which libvpx writes VP8 frames: a 32-byte header, and 12 bytes before each frame."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Clip:
 
 
 def parse(content: bytes) -> Clip:
-    """Reads a whole file. Raises IvfError where it is not VP8 in IVF, is cut short, or starts without a key frame."""
+    """Reads a whole file. Raises IvfError where it is no VP8, is cut short, or starts without a key frame."""
     if len(content) < _HEADER.size:
         raise IvfError(f"{len(content)} bytes are too few for an IVF header")
     magic, version, header_size, codec, width, height, rate, scale, _ = _HEADER.unpack_from(content)[:9]

@@ -1,11 +1,12 @@
 """Test participants of a call: they join a LiveKit room, send a clip and a tone, and count what reaches them.
 
-Runs as a process of its own (`python -m vitalops.consultation.media`), for three reasons: the native library takes the
-certificate authorities it trusts from SSL_CERT_FILE when it loads; a fault in it cannot take the caller along; and the
-caller can put a time limit on all of it. Speaks JSON, one document a line: a job comes in on stdin (tokens never stand
-on a command line), events go out on stdout. `call.py` is the other end.
+Runs as a process of its own (`python -m vitalops.consultation.media`), for three reasons: the native
+library takes the certificate authorities it trusts from SSL_CERT_FILE; a fault in it cannot take the caller
+along; and the caller can put a time limit on all of it. Speaks JSON, one document a line: a job comes in on
+stdin (tokens never stand on a command line), events go out on stdout. `call.py` is the other end.
 
-Stdin:  the job, `{"url", "seconds", "participants": [{"name", "token"}, ...]}`, then "stop". End of file leaves at once.
+Stdin:  the job, `{"url", "seconds", "participants": [{"name", "token"}, ...]}`, then "stop".
+        Its end means that the caller is gone: leave at once.
 Stdout: ready, joined (each), flowing, measured with every reception, left; or failed with a problem.
 """
 
@@ -80,18 +81,8 @@ def emit(event: str, **fields: object) -> None:
 
 def tone(start_sample: int, samples: int) -> array[int]:
     """A sine whose loudness swings once a second, so that no encoder takes it for silence. 16-bit mono."""
-    return array(
-        "h",
-        (
-            int(
-                8000
-                * (1.2 + math.sin(math.tau * n / SAMPLE_RATE))
-                / 2.2
-                * math.sin(math.tau * TONE_HZ * n / SAMPLE_RATE)
-            )
-            for n in range(start_sample, start_sample + samples)
-        ),
-    )
+    angles = (math.tau * n / SAMPLE_RATE for n in range(start_sample, start_sample + samples))
+    return array("h", (int(3600 * (1.2 + math.sin(angle)) * math.sin(TONE_HZ * angle)) for angle in angles))
 
 
 async def _connect(url: str, participant: _Participant) -> None:
@@ -107,8 +98,9 @@ async def _connect(url: str, participant: _Participant) -> None:
     def disconnected(reason: object) -> None:
         participant.problem = f"disconnected by the server, reason {reason}"
 
-    room.on("track_subscribed", subscribed)
-    room.on("disconnected", disconnected)
+    # The library leaves its callbacks' result untyped.
+    room.on("track_subscribed", subscribed)  # pyright: ignore[reportUnknownMemberType]
+    room.on("disconnected", disconnected)  # pyright: ignore[reportUnknownMemberType]
     participant.began = time.perf_counter()
     try:
         await asyncio.wait_for(

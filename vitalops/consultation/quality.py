@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 BASE_RATING: Final = 94.768
-"""R of an undisturbed narrow-band call (G.107 defaults, less the impairments the simplified model leaves out)."""
+"""R of an undisturbed narrow-band call (G.107's defaults, without what the simplified model leaves out)."""
 RATING_LOSS_PER_PERCENT: Final = 2.5
 FIXED_DELAY_MS: Final = 10.0
 """Codec and playout delay assumed by the simplified model."""
@@ -40,7 +40,7 @@ def mean_opinion_score(rtt_ms: float, jitter_ms: float, loss_percent: float) -> 
 
 
 def loss_percent(received: int, lost: int) -> float:
-    """Share of the packets sent that did not arrive, percent. RFC 3550 lets `lost` be negative (duplicates)."""
+    """Share of the packets sent that did not arrive, percent. Duplicates make RFC 3550's `lost` negative."""
     lost = max(0, lost)
     expected = received + lost
     return 100.0 * lost / expected if expected else 0.0
@@ -64,8 +64,8 @@ class StreamCount:
 class Reception:
     """One direction of a call, as counted where it arrived.
 
-    `rtt_ms` is the receiver's round trip to the media server. Freezes are as WebRTC counts them: a gap between two
-    decoded frames of more than three average gaps, and of 150 ms more than the average.
+    `rtt_ms` is the receiver's round trip to the media server. Freezes are as WebRTC counts them: a gap
+    between two decoded frames of more than three average gaps, and of 150 ms more than the average.
     """
 
     receiver: str
@@ -111,7 +111,7 @@ class QualityGate:
 
     def faults(self, reception: Reception) -> tuple[str, ...]:
         """What is wrong with one direction, each with the figure seen and the limit."""
-        to = reception.receiver
+        to, limit = reception.receiver, self.maximum_loss_percent
         checks = (
             (
                 reception.frame_rate < self.minimum_frame_rate,
@@ -120,12 +120,12 @@ class QualityGate:
             ),
             (reception.audio.packets == 0, f"{to} received no audio"),
             (
-                reception.video.loss_percent > self.maximum_loss_percent,
-                f"{to} lost {reception.video.loss_percent:.1f} % of video packets, over {self.maximum_loss_percent:g} %",
+                reception.video.loss_percent > limit,
+                f"{to} lost {reception.video.loss_percent:.1f} % of video packets, over {limit:g} %",
             ),
             (
-                reception.audio.loss_percent > self.maximum_loss_percent,
-                f"{to} lost {reception.audio.loss_percent:.1f} % of audio packets, over {self.maximum_loss_percent:g} %",
+                reception.audio.loss_percent > limit,
+                f"{to} lost {reception.audio.loss_percent:.1f} % of audio packets, over {limit:g} %",
             ),
             (
                 reception.rtt_ms > self.maximum_rtt_ms,

@@ -1,7 +1,8 @@
 """Steps in a row, each with a time limit, and what became of them.
 
-A walk is data: a tuple of steps over one mutable context. The runner knows nothing of consultations; a verification,
-a synthetic prober and a load swarm can run the same steps and differ only in what they do with the results.
+A walk is data: a tuple of steps over one mutable context. The runner knows nothing of consultations;
+a verification, a synthetic prober and a load swarm can run the same steps, and differ in what they do with
+the results.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ class Watcher:
 async def run(steps: Sequence[Step[Context]], context: Context, watcher: Watcher | None = None) -> WalkResult:
     """Runs `steps` in order and stops after the first that fails.
 
-    Only StepFailed, VitalopsError, OSError and running out of time count as failures: anything else is a fault of the
-    walk itself and passes through.
+    Only StepFailed, VitalopsError, OSError and running out of time count as failures: anything else is a
+    fault of the walk itself and passes through.
     """
     watcher = watcher or Watcher()
     results: list[StepResult] = []
