@@ -1,0 +1,1 @@
+"""Consent: which practitioner may use a patient's data for which purpose, with proof and history."""
