@@ -1,0 +1,106 @@
+"""Runs the programs that images are made with, and says in one line why one failed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from vitalops.errors import UsageError, VitalopsError
+
+
+class ToolFailed(VitalopsError):
+    """A program ended with an error. `said` is all that it wrote to stderr."""
+
+    def __init__(self, argv: Sequence[str], code: int, said: str) -> None:
+        self.argv = tuple(argv)
+        self.code = code
+        self.said = said
+        super().__init__(f"{Path(argv[0]).name} failed with status {code}: {last_line(said)}")
+
+
+def last_line(said: str) -> str:
+    """The line of a program's complaint that tells most: the last that names an error, else the last."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("E:", "error:", "Error:", "ctr:"))]
+    return (errors or lines or ["it gave no reason"])[-1]
+
+
+class Runner(Protocol):
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        feed: Callable[[BinaryIO], None] | None = None,
+    ) -> str:
+        """Run to the end and return stdout. `feed` writes the program's stdin. Raises ToolFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SubprocessRunner:
+    """Children are told to end when this process dies: an interrupted build leaves nothing running."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        feed: Callable[[BinaryIO], None] | None = None,
+    ) -> str:
+        setpriv = shutil.which("setpriv")
+        command = [setpriv, "--pdeathsig", "TERM", "--", *argv] if setpriv else list(argv)
+        try:
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, **(environment or {})},
+                stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except FileNotFoundError:
+            raise UsageError(f"{argv[0]} is not installed", hint=f"install {Path(argv[0]).name}") from None
+        with process:
+            feeder = threading.Thread(target=_feed, args=(process, feed)) if feed else None
+            if feeder:
+                feeder.start()
+            said: list[bytes] = []
+            assert process.stderr is not None
+            assert process.stdout is not None
+            listener = threading.Thread(
+                target=lambda stream: said.append(stream.read()), args=(process.stderr,)
+            )
+            listener.start()
+            answer = process.stdout.read()
+            code = process.wait()
+            listener.join()
+            if feeder:
+                feeder.join()
+        if code != 0:
+            raise ToolFailed(argv, code, b"".join(said).decode(errors="replace"))
+        return answer.decode(errors="replace")
+
+
+def _feed(process: subprocess.Popen[bytes], feed: Callable[[BinaryIO], None]) -> None:
+    assert process.stdin is not None
+    try:
+        feed(process.stdin)  # pyright: ignore[reportArgumentType]  # IO[bytes] is what BinaryIO is
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # the program gave up; its exit status says so
+
+
+def uv_program() -> str:
+    """uv of this interpreter's environment, else of PATH."""
+    beside = Path(sys.executable).parent / "uv"
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("uv")
+    if found is None:
+        raise UsageError("uv is not installed", hint="run `make setup`, or pip install uv")
+    return found
