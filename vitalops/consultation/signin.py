@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx
@@ -18,6 +16,7 @@ from pyotp.totp import TOTP
 
 from vitalops.consultation import forms
 from vitalops.consultation.http import Edge, Partial, read, told
+from vitalops.consultation.tokens import part
 from vitalops.consultation.walk import StepFailed
 
 MAXIMUM_PAGES = 12
@@ -86,15 +85,6 @@ def totp(secret: str, at: float) -> str:
     return TOTP(secret).at(int(at))
 
 
-def claims(token: str) -> dict[str, Any]:
-    """A JWT's claims, read without checking the signature: for looking, not for trusting."""
-    try:
-        part = token.split(".")[1]
-        return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (IndexError, ValueError) as error:
-        raise StepFailed(f"what should be a token is none: {error}") from error
-
-
 async def discover(edge: Edge) -> Discovery:
     path = "/identity/.well-known/openid-configuration"
     found = read(Discovery, await edge.ask("GET", path))
@@ -145,7 +135,7 @@ async def sign_in(edge: Edge, application: Application, account: Account, now: f
         },
     )
     tokens = read(Tokens, response)
-    identity = claims(tokens.id_token)
+    identity = part(tokens.id_token, 1)
     if identity.get("nonce") != nonce:
         raise StepFailed("the ID token carries a nonce that is not ours")
     return tokens

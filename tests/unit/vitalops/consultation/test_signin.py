@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from vitalops.consultation.http import Edge
-from vitalops.consultation.signin import Account, Application, Pkce, Tokens, claims, sign_in, totp
+from vitalops.consultation.signin import Account, Application, Pkce, Tokens, sign_in, totp
 from vitalops.consultation.walk import StepFailed
 
 EDGE = "https://edge.test"
@@ -44,12 +44,6 @@ def test_secrets_do_not_show() -> None:
     assert "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP" not in repr(ACCOUNT)
     tokens = Tokens(access_token="very-secret", token_type="Bearer", expires_in=900)
     assert "very-secret" not in repr(tokens)
-
-
-def test_claims_of_what_is_no_token_are_refused() -> None:
-    for text in ("", "a", "a.b.c", "a.!!!.c"):
-        with pytest.raises(StepFailed):
-            claims(text)
 
 
 def jwt(document: dict[str, object]) -> str:
