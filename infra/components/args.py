@@ -1,0 +1,123 @@
+"""What a region's components are made from: plain, frozen values, gathered before any program runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from vitalops.model.platform import Platform, Service
+
+
+class Role(StrEnum):
+    """A region's part in its failover pair, as it is now: after a failover the standby has become the primary."""
+
+    PRIMARY = "primary"
+    STANDBY = "standby"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate with its chain, and its private key, both PEM."""
+
+    certificate: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSecrets:
+    superuser: str = field(repr=False)
+    replication: str = field(repr=False)
+    rewind: str = field(repr=False)
+    rest_api: str = field(repr=False)
+    server: KeyPair
+    services: Mapping[str, str] = field(repr=False)
+    """Password of each service's role."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key that verifies access tokens: its `kid` and its PEM."""
+
+    kid: str
+    pem: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSecrets:
+    """Everything secret that a region needs; never printed (no field shows in a repr)."""
+
+    authority: str
+    """The platform CA's certificate, PEM. Not secret."""
+    database: DatabaseSecrets
+    gateway: KeyPair
+    token_keys: tuple[PublicKey, ...]
+    """Public halves only."""
+    jwks: str
+    """The same keys as an RFC 7517 key set. Not secret."""
+    service_files: Mapping[str, Mapping[str, str]] = field(repr=False)
+    """Service -> file name -> content, mounted in /etc/vitalops/secrets."""
+    media_key: str = field(repr=False)
+    media_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterAccess:
+    """How Pulumi's provider reaches the region's cluster: paths and names, no credentials."""
+
+    kubeconfig: str
+    context: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegionArgs:
+    """One region's stack."""
+
+    stack: str
+    platform: Platform
+    region: str
+    pair: str
+    role: Role
+    cluster: ClusterAccess
+    node_address: str
+    """Where the region's node ports are reached from the edge, from browsers and from the paired region."""
+    peer_address: str
+    """The same, of the paired region."""
+    peer_networks: tuple[str, ...]
+    """CIDRs from which the paired region, the edge and browsers come."""
+    public_url: str
+    """The pair's edge, as clients write it: https://localhost:8443."""
+    storage_class: str
+    images: Mapping[str, str]
+    """Image name -> full reference."""
+    secrets: RegionSecrets
+    pull_policy: str = "IfNotPresent"
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The services placed in this region's pair, in the platform's order."""
+        return tuple(
+            service
+            for service in self.platform.services.values()
+            if service.pairs is None or self.pair in service.pairs
+        )
+
+    @property
+    def issuer(self) -> str:
+        """Issuer of access tokens, the same in both regions of the pair."""
+        return f"{self.public_url}/identity"
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeArgs:
+    """One pair's edge stack: the desired edge, kept in both regions."""
+
+    stack: str
+    platform: Platform
+    pair: str
+    active_region: str
+    clusters: Mapping[str, ClusterAccess]
+    """Region -> access, the primary first."""
+    addresses: Mapping[str, str]
+    certificate: KeyPair
+    authority: str

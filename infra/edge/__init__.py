@@ -1,0 +1,1 @@
+"""The edge of a failover pair as a process of this machine."""

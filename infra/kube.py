@@ -1,0 +1,155 @@
+"""A Kubernetes API server over HTTP: the one module that imports `kubernetes`.
+
+Only the client's handling of kubeconfig (certificates, tokens, exec plug-ins) and its connection pool are used: objects
+go in and come out as the plain JSON that the API speaks, so that nothing depends on generated model classes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from vitalops.errors import RemoteError
+
+Json = dict[str, Any]
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+
+
+class ApiError(RemoteError):
+    """The API server refused a request; `status` is HTTP's, `reason` Kubernetes' own word for it."""
+
+    def __init__(self, status: int, reason: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason
+
+
+class KubeApi(Protocol):
+    """What the engines need of a cluster."""
+
+    @property
+    def name(self) -> str: ...
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        content_type: str = "application/json",
+        timeout: float = 30.0,
+    ) -> Json:
+        """One request. Raises ApiError for an answer of 400 or more, RemoteError where there is no answer."""
+        ...
+
+    def text(self, path: str, *, query: Mapping[str, str] | None = None, timeout: float = 10.0) -> str:
+        """A body that is not JSON, such as a log."""
+        ...
+
+
+class KubernetesApi:
+    """`KubeApi` through the official client. Safe to use from several threads."""
+
+    def __init__(self, name: str, kubeconfig: Path | None, context: str | None) -> None:
+        from kubernetes import client, config  # pyright: ignore[reportMissingTypeStubs]
+
+        self._name = name
+        configuration = client.Configuration()
+        try:
+            config.load_kube_config(
+                config_file=str(kubeconfig) if kubeconfig else None,
+                context=context,
+                client_configuration=configuration,
+            )
+        except (config.ConfigException, OSError) as error:
+            raise RemoteError(
+                f"region {name}: its kubeconfig cannot be used: {_one_line(error)}",
+                hint=f"local regions: `vitalops regions start {name}`; others: check `cluster.context` in platform.yaml",
+            ) from error
+        configuration.connection_pool_maxsize = 16
+        configuration.retries = False
+        self._client = client.ApiClient(configuration)
+        self._api_exception = client.ApiException
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        content_type: str = "application/json",
+        timeout: float = 30.0,
+    ) -> Json:
+        text = self._send(method, path, query, body, content_type, timeout)
+        answer = json.loads(text) if text else {}
+        return answer if isinstance(answer, dict) else {"items": answer}
+
+    def text(self, path: str, *, query: Mapping[str, str] | None = None, timeout: float = 10.0) -> str:
+        return self._send("GET", path, query, None, "application/json", timeout)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Json | None,
+        content_type: str,
+        timeout: float,
+    ) -> str:
+        import urllib3
+
+        prepared = self._client.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": "application/json, */*", "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        verb, url, headers, sent, _ = prepared
+        try:
+            response = self._client.call_api(
+                verb, url, header_params=headers, body=sent, _request_timeout=(min(timeout, 5.0), timeout)
+            )
+            raw: bytes | None = response.read()
+        except self._api_exception as error:
+            if error.status:
+                raise _api_error(self._name, int(error.status), str(error.body or error.reason)) from error
+            raise self._unreachable(error) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._unreachable(error) from error
+        text = (raw or b"").decode("utf-8", "replace")
+        if response.status >= 400:
+            raise _api_error(self._name, int(response.status), text)
+        return text
+
+    def _unreachable(self, error: Exception) -> RemoteError:
+        host = str(self._client.configuration.host)
+        return RemoteError(
+            f"region {self._name}: the cluster at {host} does not answer ({_one_line(error)[:160]})",
+            hint=f"see `vitalops regions list`; start a local region with `vitalops regions start {self._name}`",
+        )
+
+
+def _api_error(region: str, status: int, text: str) -> ApiError:
+    reason, message = "", text.strip()[:400]
+    try:
+        body = json.loads(text)
+        reason, message = str(body.get("reason", "")), str(body.get("message", message))
+    except (ValueError, AttributeError):
+        pass
+    return ApiError(status, reason, f"region {region}: the API server answered {status} {reason}: {message}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,1 @@
+"""What the CLI's platform commands do: up, preview, render, down, status."""

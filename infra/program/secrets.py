@@ -1,0 +1,195 @@
+"""Secrets and certificates of a pair: made once, kept in the secret store, the same in both regions.
+
+A standby region must accept what the primary issued (passwords are replicated, tokens outlive a failover), so nothing
+here belongs to one region alone.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final
+
+from infra.components.args import DatabaseSecrets, KeyPair, PublicKey, RegionSecrets
+from infra.components.database import server_names
+from infra.gateway.edge import GATEWAY_NAME
+from infra.gateway.haproxy import EDGE_COMMON_NAME
+from vitalops.model.platform import Platform, Service
+from vitalops.pki import CertificateAuthority, alternative_names, needs_renewal, new_private_key, public_key_of
+from vitalops.secretstore import SecretStore
+
+AUTHORITY: Final = "authority"
+_PASSWORD_BYTES: Final = 24
+
+
+def password() -> str:
+    """192 random bits in URL-safe letters."""
+    return secrets.token_urlsafe(_PASSWORD_BYTES)
+
+
+def authority(store: SecretStore, platform: Platform) -> CertificateAuthority:
+    """The platform's own certificate authority."""
+
+    def make() -> str:
+        made = CertificateAuthority.create(f"{platform.name} platform authority")
+        return json.dumps({"certificate": made.certificate_pem, "key": made.key_pem})
+
+    kept = json.loads(store.get_or_create(AUTHORITY, make))
+    return CertificateAuthority.load(kept["certificate"], kept["key"])
+
+
+def certificate(
+    store: SecretStore,
+    issuer: CertificateAuthority,
+    name: str,
+    *,
+    common_name: str,
+    dns: Iterable[str],
+    ip: Iterable[str],
+    client: bool = False,
+    now: datetime | None = None,
+) -> KeyPair:
+    """A server's certificate from the store: issued again when its names change or two thirds of its life are over."""
+    names, addresses = tuple(dns), tuple(ip)
+
+    def make() -> str:
+        made = issuer.issue(common_name, dns=names, ip=addresses, client=client)
+        return json.dumps({"certificate": made.certificate_pem, "key": made.key_pem})
+
+    kept = json.loads(store.get_or_create(name, make))
+    wanted = frozenset(names) | frozenset(addresses)
+    moment = now or datetime.now(UTC)
+    if alternative_names(kept["certificate"]) != wanted or needs_renewal(kept["certificate"], moment):
+        fresh = make()
+        store.replace(name, fresh)
+        kept = json.loads(fresh)
+    return KeyPair(kept["certificate"], kept["key"])
+
+
+def _new_keyring() -> str:
+    private = new_private_key()
+    # RFC 7638 would do as well; what counts is that the id follows from the key and can name a file.
+    kid = sha256(public_key_of(private).encode()).hexdigest()[:16]
+    return json.dumps([{"kid": kid, "private_pem": private, "not_before": 0}])
+
+
+def keyring(store: SecretStore, pair: str) -> list[dict[str, Any]]:
+    """Keys that sign access tokens: `kid`, `private_pem`, `not_before` (epoch seconds)."""
+    return list(json.loads(store.get_or_create(f"{pair}/token-keys", _new_keyring)))
+
+
+def key_set(keys: Iterable[dict[str, Any]]) -> str:
+    """RFC 7517 key set of the public halves."""
+    from joserfc.jwk import ECKey
+
+    public: list[dict[str, Any]] = []
+    for entry in keys:
+        key = ECKey.import_key(public_key_of(entry["private_pem"]))
+        document = dict(key.as_dict(private=False))
+        document.update({"kid": entry["kid"], "alg": "ES256", "use": "sig"})
+        public.append(document)
+    return json.dumps({"keys": public}, sort_keys=True)
+
+
+def clients(get: Callable[[str], str], services: Iterable[Service]) -> str:
+    """The services as OAuth clients of identity: only a hash of each secret leaves this function."""
+    document = {
+        service.name: {
+            "secret_sha256": sha256(get(service.name).encode()).hexdigest(),
+            "scopes": [f"{name}:call" for name in service.depends_on],
+        }
+        for service in services
+    }
+    return json.dumps(document, sort_keys=True)
+
+
+def region_secrets(
+    store: SecretStore, platform: Platform, pair: str, services: tuple[Service, ...], addresses: tuple[str, ...]
+) -> RegionSecrets:
+    """Everything for the regions of `pair`. `addresses` are those of both regions (names or IP addresses)."""
+
+    def kept(name: str) -> str:
+        return store.get_or_create(f"{pair}/{name}", password)
+
+    def client_secret(service: str) -> str:
+        return kept(f"clients/{service}")
+
+    issuer = authority(store, platform)
+    keys = keyring(store, pair)
+    ip, dns = split_addresses(addresses)
+    files: dict[str, dict[str, str]] = {
+        service.name: {"client-secret": client_secret(service.name)} for service in services
+    }
+    if "identity" in files:
+        files["identity"]["signing-keys.json"] = json.dumps(keys)
+        files["identity"]["clients.json"] = clients(client_secret, services)
+        files["identity"]["field-key"] = kept("identity/field-key")
+    media_key = f"vitalops-{pair}"
+    media_secret = kept("media/api-secret")
+    for service in services:
+        if service.uses_media:
+            files[service.name].update({"livekit-api-key": media_key, "livekit-api-secret": media_secret})
+    return RegionSecrets(
+        authority=issuer.certificate_pem,
+        database=DatabaseSecrets(
+            superuser=kept("database/superuser"),
+            replication=kept("database/replication"),
+            rewind=kept("database/rewind"),
+            rest_api=kept("database/rest-api"),
+            server=certificate(
+                store,
+                issuer,
+                f"{pair}/certificates/postgres",
+                common_name="postgres",
+                dns=(*server_names(), *dns),
+                ip=("127.0.0.1", *ip),
+            ),
+            services={
+                service.name: kept(f"database/services/{service.name}") for service in services if service.database
+            },
+        ),
+        gateway=certificate(
+            store,
+            issuer,
+            f"{pair}/certificates/gateway",
+            common_name="gateway",
+            dns=(GATEWAY_NAME, "localhost", *dns),
+            ip=("127.0.0.1", *ip),
+        ),
+        token_keys=tuple(PublicKey(entry["kid"], public_key_of(entry["private_pem"])) for entry in keys),
+        jwks=key_set(keys),
+        service_files=files,
+        media_key=media_key,
+        media_secret=media_secret,
+    )
+
+
+def edge_certificate(store: SecretStore, platform: Platform, pair: str) -> KeyPair:
+    """The edge's certificate: server towards clients, client towards the gateways."""
+    ip, dns = split_addresses((platform.pairs[pair].edge.address, "127.0.0.1"))
+    return certificate(
+        store,
+        authority(store, platform),
+        f"{pair}/certificates/edge",
+        common_name=EDGE_COMMON_NAME,
+        dns=("localhost", *dns),
+        ip=ip,
+        client=True,
+    )
+
+
+def split_addresses(addresses: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """IP addresses and DNS names, each once, in order."""
+    from ipaddress import ip_address
+
+    ips: dict[str, None] = {}
+    names: dict[str, None] = {}
+    for address in addresses:
+        try:
+            ips[str(ip_address(address))] = None
+        except ValueError:
+            names[address] = None
+    return tuple(ips), tuple(names)
