@@ -1,0 +1,1 @@
+"""Signalling of video consultations: waiting room, join tokens, lifecycle."""

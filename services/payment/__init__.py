@@ -1,0 +1,1 @@
+"""Payments through a provider, and their invoices. Card data never comes here."""

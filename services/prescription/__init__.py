@@ -1,0 +1,1 @@
+"""Signed prescriptions that a third party can verify."""

@@ -1,0 +1,1 @@
+"""FHIR R4 records: Patient, Encounter, Observation, versioned and with every access recorded."""

@@ -1,0 +1,1 @@
+"""Slots that practitioners publish and appointments that patients book."""
