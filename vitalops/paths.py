@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """cache: can be deleted and is made again; state: regions' data and secrets; run: sockets and pid files."""
+    """cache: can be deleted and is made again; state: regions' data and secrets; run: sockets, pids."""
 
     cache: Path
     state: Path
@@ -18,7 +18,10 @@ class Paths:
     @staticmethod
     def from_environment() -> Paths:
         home = Path.home()
-        cache = os.environ.get("VITALOPS_CACHE") or f"{os.environ.get('XDG_CACHE_HOME') or home / '.cache'}/vitalops"
+        cache = (
+            os.environ.get("VITALOPS_CACHE")
+            or f"{os.environ.get('XDG_CACHE_HOME') or home / '.cache'}/vitalops"
+        )
         state = (
             os.environ.get("VITALOPS_STATE")
             or f"{os.environ.get('XDG_STATE_HOME') or home / '.local/state'}/vitalops"

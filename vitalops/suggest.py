@@ -22,3 +22,10 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     if not everything:
         return "there is none"
     return f"one of {', '.join(everything)}"
+
+
+def shown(value: object, limit: int = 48) -> str:
+    """`value` as it may stand in a message: quoted, on one line, shortened."""
+    text = repr(value) if isinstance(value, str) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

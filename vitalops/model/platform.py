@@ -10,16 +10,35 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
-DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
-CpuQuantity = Annotated[str, StringConstraints(pattern=r"^([0-9]+m|[0-9]+(\.[0-9]+)?)$")]
-MemoryQuantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(Ki|Mi|Gi|Ti)$")]
+# A pattern's title says in words what may be written: the JSON Schema and the loader's messages show it.
+DnsLabel = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"),
+    Field(title="at most 40 lower-case letters, digits and hyphens, a letter first"),
+]
+CpuQuantity = Annotated[
+    str,
+    StringConstraints(pattern=r"^([1-9][0-9]{0,5}m|[1-9][0-9]{0,2}(\.[0-9]{1,3})?|0\.[0-9]{0,2}[1-9])$"),
+    Field(title="an amount of cores such as 250m or 1.5"),
+]
+MemoryQuantity = Annotated[
+    str,
+    StringConstraints(pattern=r"^[1-9][0-9]{0,8}(Ki|Mi|Gi|Ti)$"),
+    Field(title="an amount of memory such as 512Mi or 2Gi"),
+]
+CountryCode = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(title="two capitals of ISO 3166-1 such as FR")
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=True, use_attribute_docstrings=True
+    )
 
 
 class CertificationScheme(StrEnum):
@@ -38,7 +57,7 @@ class Certification(Frozen):
     scheme: CertificationScheme
     scope: tuple[str, ...] = ()
     """For HDS the certified activities, "1" to "6"; free text otherwise."""
-    certificate: str
+    certificate: Text
     """Number of the certificate or of the assessment report."""
     expires: date
 
@@ -46,18 +65,29 @@ class Certification(Frozen):
 class ClusterContext(Frozen):
     """A cluster that exists already: a context of the user's kubeconfig."""
 
-    context: str
-    gateway_address: str
+    context: Text
+    gateway_address: Text
     """Host or address at which the region's gateway is reached from the edge and from the paired region."""
-    storage_class: str = "standard"
+    storage_class: Text = "standard"
+
+
+def _kind_of_cluster(value: object) -> str:
+    return "local" if isinstance(value, str) else "context"
+
+
+Cluster = Annotated[
+    Annotated[Literal["local"], Tag("local")] | Annotated[ClusterContext, Tag("context")],
+    Discriminator(_kind_of_cluster),
+]
 
 
 class Region(Frozen):
     name: DnsLabel
-    jurisdiction: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-    """ISO 3166-1 alpha-2."""
+    jurisdiction: CountryCode
+    """Whose law holds there: ISO 3166-1 alpha-2."""
     certifications: tuple[Certification, ...]
-    cluster: Literal["local"] | ClusterContext
+    cluster: Cluster
+    """`local`: made on this machine. Otherwise a cluster that exists already."""
 
 
 class Replication(StrEnum):
@@ -70,6 +100,12 @@ class EdgeListener(Frozen):
 
     address: str = "127.0.0.1"
     port: Port
+
+    @property
+    def public_url(self) -> str:
+        """The edge as its clients write it. Loopback is `localhost`, which its certificate names too."""
+        host = "localhost" if self.address in ("127.0.0.1", "::1") else self.address
+        return f"https://{host}:{self.port}"
 
 
 class FailoverPair(Frozen):

@@ -22,7 +22,7 @@ def expires(certificate_pem: str) -> datetime:
 
 
 def needs_renewal(certificate_pem: str, now: datetime) -> bool:
-    """Whether two thirds of the certificate's life are over, or it is not valid yet. `now` has a time zone."""
+    """Whether two thirds of the certificate's life are over, or it is not valid yet. `now` is aware."""
     certificate = load_certificate(certificate_pem)
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return now < begin or (now - begin) >= (end - begin) * float(RENEW_AT)
