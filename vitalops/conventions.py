@@ -54,6 +54,8 @@ UID_MEDIA: Final = 10004
 UID_PAUSE: Final = 65535
 
 # Tokens.
+OPERATOR_CLIENT: Final = "vitalops-operator"
+"""Client of identity that the suite itself uses: verification, probes, runbooks."""
 TOKEN_AUDIENCE: Final = "vitalops"
 HEADER_REQUEST_ID: Final = "x-request-id"
 HEADER_IDEMPOTENCY_KEY: Final = "idempotency-key"

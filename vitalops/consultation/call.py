@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from vitalops.consultation.quality import Reception, StreamCount
 from vitalops.consultation.walk import StepFailed
 
+MEDIA_COMMAND = (sys.executable, "-m", "vitalops.consultation.media")
 LEAVE_SECONDS = 5.0
 LINE_LIMIT = 2**20
 KEPT_VARIABLES = frozenset({"PATH", "HOME", "LANG", "TMPDIR"})
@@ -56,8 +57,9 @@ class Call(Protocol):
 class ProcessCall:
     """A Call whose participants live in a child process that trusts only the authorities in `ca_file`."""
 
-    def __init__(self, ca_file: Path) -> None:
+    def __init__(self, ca_file: Path, command: Sequence[str] = MEDIA_COMMAND) -> None:
         self._ca_file = ca_file
+        self._command = tuple(command)
         self._process: asyncio.subprocess.Process | None = None
         self._seats: tuple[Seat, ...] = ()
 
@@ -80,9 +82,7 @@ class ProcessCall:
             "RUST_LOG": "error",
         }
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "vitalops.consultation.media",
+            *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
