@@ -6,8 +6,9 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
@@ -34,7 +35,7 @@ PYPI: Final = "the Python package index"
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """`layout` is an OCI layout that holds the manifest `digest` and its blobs; `size` in bytes, compressed."""
+    """`layout` is an OCI layout with the manifest `digest` and its blobs; `size` in bytes, compressed."""
 
     name: str
     reference: str
@@ -82,7 +83,7 @@ class Builder:
         """See `build` below."""
         chosen = plan.known(names)
         keys = self.keys()
-        # The toolchain may compile for minutes: what does not need it is built first, and the lock not held meanwhile.
+        # The toolchain may compile for minutes: what does not need it goes first, and the lock is free meanwhile.
         waiting = [name for name in chosen if any(_needs_tool(layer) for layer in plan.lineage(name))]
         at_once = [name for name in chosen if name not in waiting]
         results = {name: self._stored(platform, name, keys) for name in chosen}
@@ -165,6 +166,11 @@ def _needs_tool(layer: str) -> bool:
     return isinstance(LAYERS[layer].content, Tool)
 
 
+@dataclass(slots=True)
+class Stopwatch:
+    seconds: float = 0.0
+
+
 class Run:
     """One build, under the lock."""
 
@@ -206,23 +212,30 @@ class Run:
         reference = stage_reference(layer.name, self._keys[layer.name])
         seconds = 0.0
         if reference not in self._there:
-            with self._busy:
-                began = time.monotonic()
+            with self._working() as first:
                 prepared = self._prepare(layer)
             if layer.parent:
                 self._futures[layer.parent].result()
-            with self._busy:
+            with self._working() as second:
                 self._commit(layer, reference, prepared)
-                seconds = time.monotonic() - began
+            seconds = first.seconds + second.seconds
         if ends_image:
-            with self._busy:
-                began = time.monotonic()
+            with self._working() as third:
                 self._builder.step(layer.name, "exporting")
                 digest = self._builder.export(self._buildah, reference)
-                seconds += time.monotonic() - began
+            seconds += third.seconds
             self._builder.store.keep(self._record(layer.name, digest, seconds))
         if seconds:
             self._builder.done(layer.name, seconds)
+
+    @contextmanager
+    def _working(self) -> Iterator[Stopwatch]:
+        """Takes one of the places for work, and measures."""
+        with self._busy:
+            watch = Stopwatch()
+            began = time.monotonic()
+            yield watch
+            watch.seconds = time.monotonic() - began
 
     def _record(self, name: str, digest: str, seconds: float) -> Record:
         layers = {layer: self._keys[layer] for layer in plan.lineage(name)}
@@ -279,7 +292,7 @@ def inherited_packages(layer: Layer) -> tuple[str, ...]:
 
 
 def compile_command(folders: Iterable[str]) -> list[str]:
-    """Unchecked hashes: no file time decides whether the result counts. Some packages carry templates that do not compile."""
+    """Unchecked hashes: no file time decides whether the result counts. Some packages' templates do not compile."""
     command = ["python3", "-m", "compileall", "-q", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
     script = '"$@" || test $? = 1'
     return ["sh", "-c", script, "compile", *command, *folders]
@@ -295,7 +308,7 @@ def build(
 ) -> dict[str, BuiltImage]:
     """Build these images (all where None) as far as they are not built yet.
 
-    `toolchain` is asked, once and only when an image needs it, for the programs of its groups; without it they are
-    made here. Raises UsageError without root, RemoteError where a program, the mirror or the disk fails.
+    `toolchain` is asked, once and only when an image needs it, for the programs of its groups; without it they
+    are made here. Raises UsageError without root, RemoteError where a program, the mirror or the disk fails.
     """
     return Builder(paths or Paths.from_environment(), progress).build(platform, names, toolchain)

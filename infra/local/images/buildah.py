@@ -19,7 +19,7 @@ _POLICY: Final = {"default": [{"type": "insecureAcceptAnything"}]}
 
 @dataclass(frozen=True, slots=True)
 class Buildah:
-    """`root` holds layers for as long as the cache lives, `run` what a running build needs, `work` temporary files."""
+    """`root` keeps layers, `run` what a running build needs, `work` temporary files."""
 
     root: Path
     run: Path
@@ -117,7 +117,7 @@ class Buildah:
     def export(self, reference: str, layout: Path) -> str:
         """Write the image's blobs into an OCI layout; returns the manifest's digest."""
         digest = self.work / f"{reference.replace('/', '_')}.digest"
-        # The layout's own index is not used: several images share its blobs, and each has a record of its own.
+        # The layout's own index is not used: several images share its blobs, each with its own record.
         (layout / "index.json").unlink(missing_ok=True)
         self._do("push", "--quiet", "--digestfile", str(digest), reference, f"oci:{layout}")
         return digest.read_text().strip()

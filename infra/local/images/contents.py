@@ -29,7 +29,7 @@ EPOCH: Final = int(datetime.fromisoformat(DEBIAN_REVISION).replace(tzinfo=UTC).t
 """The time that everything in an image carries, in seconds since 1970."""
 MIRROR: Final = "http://deb.debian.org/debian"
 MIRROR_VARIABLE: Final = "VITALOPS_DEBIAN_MIRROR"
-DIRECT_PYTHON_FOLDERS: Final = ("bin/*", "*/tests/*", "*.pyc", ".lock", "*.txt~")
+UNWANTED_OF_WHEELS: Final = ("bin/*", "*/tests/*", "*.pyc", ".lock")
 """What an installation of wheels has that an image does not need."""
 
 
@@ -96,8 +96,9 @@ class ContentMaker:
         command = [uv_program(), "pip", "install", "--quiet", "--no-config", "--target", str(folder)]
         command += ["--python-version", PYTHON, "--python-platform", self.inputs.wheel_platform]
         command += ["--only-binary", ":all:", "--require-hashes", "--no-deps", "--link-mode", "copy"]
+        command += [word for package in content.from_source for word in ("--no-binary", package)]
         self.runner.run([*command, "--requirements", str(requirements)])
-        skip = pattern_of(DIRECT_PYTHON_FOLDERS)
+        skip = pattern_of(UNWANTED_OF_WHEELS)
         files = sorted(
             path
             for path in folder.rglob("*")

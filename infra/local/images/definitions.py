@@ -81,7 +81,8 @@ class Wheels:
 
     group: str
     target: str = SITE_PACKAGES
-    excluded: tuple[str, ...] = ()
+    from_source: tuple[str, ...] = ()
+    """Packages in pure Python that are published without a wheel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +207,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
         Layer(
             "database",
             "database-debian",
-            # ydiff comes without a wheel; only `patronictl edit-config` would use it.
-            Wheels("database", excluded=("ydiff",)),
+            Wheels("database", from_source=("ydiff",)),
             compiled=(SITE_PACKAGES,),
             facts=ImageFacts(
                 "PostgreSQL 17 under Patroni, with pgBackRest",

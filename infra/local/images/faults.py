@@ -12,8 +12,8 @@ _DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNOR
 _UNSIGNED = re.compile(r"NO_PUBKEY|is not signed|Missing key|no valid OpenPGP|keyring", re.IGNORECASE)
 _UNREACHABLE = re.compile(
     r"could(n't| not) (resolve|connect)|temporary failure resolving|connection (refused|timed out|failed)"
-    r"|unable to connect|network is unreachable|failed to fetch|dns error|no route to host|error sending request"
-    r"|does not have a Release file",
+    r"|unable to connect|network is unreachable|failed to fetch|dns error|no route to host"
+    r"|error sending request|does not have a Release file",
     re.IGNORECASE,
 )
 _HASH = re.compile(r"hash mismatch|hashes? .*do(es)? not match", re.IGNORECASE)

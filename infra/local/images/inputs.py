@@ -87,16 +87,8 @@ class MachineInputs:
             raise UsageError(
                 f"no uv.lock in {self.project}", hint="images are built from a checkout of the repository"
             )
-        excluded = [word for name in wheels.excluded for word in ("--no-emit-package", name)]
         command = [uv_program(), "export", "--frozen", "--quiet", "--no-header", "--no-annotate"]
-        command += [
-            "--project",
-            str(self.project),
-            "--no-emit-project",
-            "--only-group",
-            wheels.group,
-            *excluded,
-        ]
+        command += ["--project", str(self.project), "--no-emit-project", "--only-group", wheels.group]
         return self.runner.run(command)
 
     def fingerprint(self, content: Content) -> str:

@@ -1,4 +1,4 @@
-"""Writes the tar files that become OCI layers: sorted out, without privileges, the same for the same input."""
+"""Writes the tar files that become OCI layers: without privileges, and the same for the same input."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def pattern_of(patterns: Sequence[str]) -> re.Pattern[str]:
 def filter_debian(
     source: Path, target: Path, unwanted: Sequence[str], parent: Path | None, *, mtime: int
 ) -> int:
-    """Copy a root file system's tar without what is unwanted, and without what `parent` (a mounted root) has already.
+    """Copy a root file system's tar without what is unwanted, and what `parent` (a mounted root) has already.
 
-    Set-user-id and set-group-id bits are taken off: nothing in an image may raise its privileges. Device files are left
-    out: the runtime makes them. Returns the number of entries written.
+    Set-user-id and set-group-id bits are taken off: nothing in an image may raise its privileges. Device files
+    are left out: the runtime makes them. Returns the number of entries written.
     """
     skip = pattern_of(unwanted)
     written = 0
@@ -89,7 +89,7 @@ def _same_content(path: Path, member: tarfile.TarInfo, archive: tarfile.TarFile)
 
 
 def pack_tree(root: Path, files: Iterable[Path], target: Path, prefix: str, *, mtime: int) -> None:
-    """A tar of `files` (below `root`) under `prefix`, owned by root, readable by all, executable where they are."""
+    """A tar of `files` (below `root`) under `prefix`: owned by root, readable by all, executable as they are."""
     folders: set[Path] = set()
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
 

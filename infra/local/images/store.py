@@ -1,11 +1,11 @@
-"""Finished images in the user's cache: an OCI layout of shared blobs, and a record of each image that points into it."""
+"""Finished images in the user's cache: an OCI layout of shared blobs, and a record of each image."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import time
+import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ KEPT: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A finished image. `layers` are the keys of its layers by name, lowest first; `size` is that of its blobs."""
+    """A finished image. `layers` are its layers' keys by name, lowest first; `size` is that of its blobs."""
 
     name: str
     key: str
@@ -64,12 +64,14 @@ class ImageStore:
     def find(self, name: str, key: str) -> Record | None:
         """The image, where it is finished and all of its blobs are there in full size."""
         path = self._path(name, key)
+        record = _read(path)
+        if record is None:
+            return None
         try:
-            record = Record(**json.loads(path.read_text()))
             blobs = self.manifest(record.digest).blobs
             if any(self.blob(digest).stat().st_size != size for digest, size in blobs.items()):
                 return None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError):
             return None
         os.utime(path)
         return record
@@ -85,18 +87,10 @@ class ImageStore:
     def records(self) -> list[Record]:
         """All finished images, the most recently used first."""
         paths = sorted(self._records.glob("*/*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-        found = (self.find_quietly(path) for path in paths)
-        return [record for record in found if record is not None]
-
-    @staticmethod
-    def find_quietly(path: Path) -> Record | None:
-        try:
-            return Record(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
+        return [record for path in paths if (record := _read(path)) is not None]
 
     def prune(self) -> list[Record]:
-        """Forget all but the last KEPT versions of each image, and the blobs that only those had. Returns what stays."""
+        """Forget all but the last KEPT versions of each image, and their blobs. Returns what stays."""
         kept: list[Record] = []
         for record in self.records():
             if sum(record.name == other.name for other in kept) < KEPT:
@@ -117,12 +111,19 @@ class ImageStore:
     def clear_work(self) -> None:
         """Remove what an interrupted build left, mounts first."""
         for mount in reversed(_mounts_below(self.work)):
-            os.system(f"umount -l {mount}")  # noqa: S605
+            subprocess.run(["umount", "--lazy", mount], check=False)
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
 
     def _path(self, name: str, key: str) -> Path:
         return self._records / name / f"{key}.json"
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        return Record(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _mounts_below(folder: Path) -> list[str]:
@@ -132,7 +133,3 @@ def _mounts_below(folder: Path) -> list[str]:
         return []
     points = (line.split()[4] for line in lines)
     return [point for point in points if point.startswith(f"{folder}/")]
-
-
-def now() -> float:
-    return time.monotonic()
