@@ -44,6 +44,9 @@ class Delivery:
             return replace(self, status=Status.FAILED, attempts=attempts)
         return replace(self, attempts=attempts, due=now + pause(attempts))
 
+    def given_up(self) -> Delivery:
+        return replace(self, status=Status.FAILED, attempts=self.attempts + 1)
+
     def void(self) -> Delivery:
         return replace(self, status=Status.VOID) if self.status is Status.QUEUED else self
 

@@ -106,6 +106,19 @@ def holds_card_number(value: object) -> bool:
             return False
 
 
+TARIFFS: Final[dict[str, Money]] = {"EUR": Money(2500, "EUR"), "CHF": Money(6000, "CHF")}
+"""Price of one teleconsultation, by currency."""
+
+
+def check_price(amount: Money) -> None:
+    """Raise PaymentRefused unless `amount` is what a consultation costs."""
+    price = TARIFFS.get(amount.currency)
+    if price is None:
+        raise PaymentRefused(f"a consultation is paid in one of: {', '.join(TARIFFS)}")
+    if amount != price:
+        raise PaymentRefused(f"a consultation costs {price}")
+
+
 def invoice_number(year: int, sequence: int) -> str:
     """The number printed on an invoice: a year and a sequence without gaps (French CGI annex II, art. 242 nonies A)."""
     if sequence < 1:

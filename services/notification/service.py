@@ -1,0 +1,36 @@
+"""Definition of the notification service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from services.common.background import Worker
+from services.common.context import ServiceContext
+from services.common.definition import ServiceDefinition
+from services.notification.api import router
+from services.notification.models import Base
+from services.notification.providers import LocalProvider
+from services.notification.sending import Sender
+
+_SEND_SECONDS = 2.0
+
+
+def _build(context: ServiceContext) -> Worker:
+    return Worker("sender", Sender(context, LocalProvider()).step, interval=_SEND_SECONDS)
+
+
+def _workers(_: ServiceContext, sender: Worker) -> Sequence[Worker]:
+    return (sender,)
+
+
+SERVICE = ServiceDefinition(
+    name="notification",
+    title="Notification",
+    description="Messages to patients and practitioners, made of templates and sent through a provider with retries.",
+    routers=(router,),
+    metadata=Base.metadata,
+    migrations=Path(__file__).parent / "migrations",
+    build=_build,
+    workers=_workers,
+)
