@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -23,11 +23,15 @@ def examples(*lines: str) -> Callable[[F], F]:
     return attach
 
 
-def epilog(function: object, written: str | None) -> str | None:
+def examples_of(function: object) -> tuple[str, ...]:
+    """The examples that were attached to a command function."""
+    return getattr(function, _ATTRIBUTE, ())
+
+
+def epilog(lines: Sequence[str], written: str | None) -> str | None:
     """The end of a command's help: `written` if the command has an epilog of its own, else its examples."""
     if written:
         return _verbatim(written)
-    lines: tuple[str, ...] = getattr(function, _ATTRIBUTE, ())
     if not lines:
         return None
     return _verbatim("Examples:\n" + "\n".join(f"  {line}" for line in lines))

@@ -19,7 +19,7 @@ PROGRAM = "vitalops"
 _PLATFORM = "cli.commands.platform"
 _SCHEMA = "cli.commands.schema"
 COMMANDS: tuple[CommandEntry, ...] = (
-    CommandEntry("up", _PLATFORM, "up", "Bring the platform's regions and edge to what platform.yaml says."),
+    CommandEntry("up", _PLATFORM, "up", "Bring regions and edge to what platform.yaml says."),
     CommandEntry("preview", _PLATFORM, "preview", "Show what `up` would change."),
     CommandEntry("status", _PLATFORM, "status", "Show what runs in each region, and whether it is ready."),
     CommandEntry(

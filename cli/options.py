@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from cli import context
-from cli.examples import epilog
+from cli.examples import epilog, examples_of
 
 
 def _take_platform(value: Path | None) -> Path | None:
@@ -74,15 +74,19 @@ def furnish(command: Any, name: str) -> TyperCommand | TyperGroup:
     return command
 
 
-def _furnish(command: TyperCommand | TyperGroup, name: str, parameters: list[Any]) -> None:
+def _furnish(command: TyperCommand | TyperGroup, name: str, parameters: list[Any]) -> tuple[str, ...]:
+    """Furnish `command` and return its examples; a group's are the first one of each of its commands."""
     command.name = name
     # Rich help costs 0.15 s at start-up; plain help also reads well in a pipe.
     command.rich_markup_mode = None
-    command.epilog = epilog(command.callback, command.epilog)
     taken = {flag for parameter in command.params for flag in parameter.opts}
     command.params.extend(p for p in parameters if not taken.intersection(p.opts))
+    lines = examples_of(command.callback)
     if isinstance(command, TyperGroup):
         command.no_args_is_help = not command.invoke_without_command
         for below_name, below in command.commands.items():
             assert isinstance(below, TyperCommand | TyperGroup)
-            _furnish(below, below_name, parameters)
+            below_lines = _furnish(below, below_name, parameters)
+            lines = (*lines, *below_lines[:1])
+    command.epilog = epilog(lines, command.epilog)
+    return lines
