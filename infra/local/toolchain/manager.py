@@ -98,7 +98,7 @@ def installed(group: Group) -> GroupStatus | None:
 
 
 def reports(output: str, version: str) -> bool:
-    """Whether a program's version output names exactly this version: 1.37.2 is in "Kubernetes v1.37.2", not in "1.37.20"."""
+    """Whether a program's version output names exactly this version ("v1.37.2" yes, "1.37.20" no)."""
     words = output.replace(",", " ").replace("-", " ").replace("+", " ").split()
     return any(word.removeprefix("v") == version for word in words)
 
@@ -112,7 +112,9 @@ def locate(name: str, paths: Paths, known: Specification | None = None) -> Group
 class Manager:
     """Shared by every group of one run: the download transport remembers what cannot be reached."""
 
-    def __init__(self, paths: Paths, *, known: Specification | None = None, downloader: Downloader | None = None) -> None:
+    def __init__(
+        self, paths: Paths, *, known: Specification | None = None, downloader: Downloader | None = None
+    ) -> None:
         self._paths = paths
         self._known = known or specification()
         self._downloader = downloader or Downloader()
@@ -132,7 +134,8 @@ class Manager:
         root = self._paths.toolchain
         try:
             with exclusive(
-                root / f"{group.name}.lock", on_wait=lambda: progress.step(step, "another run is making it; waiting")
+                root / f"{group.name}.lock",
+                on_wait=lambda: progress.step(step, "another run is making it; waiting"),
             ):
                 if there := cached(group, self._paths):
                     return there

@@ -74,7 +74,11 @@ def ensure_system(
         is_root = os.geteuid() == 0 if root is None else root
         if apt is None or not is_root:
             command = f"sudo apt-get install {' '.join(packages)}"
-            advice = command if apt else f"install them by this system's package manager (Debian: {' '.join(packages)})"
+            advice = (
+                command
+                if apt
+                else f"install them by this system's package manager (Debian: {' '.join(packages)})"
+            )
             raise UsageError(f"missing on this machine: {', '.join(missing)}", hint=advice)
         began = time.monotonic()
         step = "system packages"

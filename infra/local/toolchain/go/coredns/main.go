@@ -2,6 +2,7 @@
 package main
 
 import (
+	_ "github.com/coredns/coredns/plugin/bind"
 	_ "github.com/coredns/coredns/plugin/bufsize"
 	_ "github.com/coredns/coredns/plugin/cache"
 	_ "github.com/coredns/coredns/plugin/errors"
@@ -22,7 +23,7 @@ import (
 
 func init() {
 	dnsserver.Directives = []string{
-		"reload", "bufsize", "ready", "health", "prometheus", "errors", "log",
+		"reload", "bufsize", "bind", "ready", "health", "prometheus", "errors", "log",
 		"cache", "template", "hosts", "loop", "kubernetes", "forward",
 	}
 }
