@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from infra.local.images.definitions import ImageFacts
 from infra.local.images.runner import Runner, ToolFailed
@@ -19,13 +20,17 @@ _POLICY: Final = {"default": [{"type": "insecureAcceptAnything"}]}
 
 @dataclass(frozen=True, slots=True)
 class Buildah:
-    """`root` keeps layers, `run` what a running build needs, `work` temporary files."""
+    """`root` keeps layers, `run` what a running build needs, `work` temporary files.
+
+    `family` begins the names of the containers that it makes and removes: other families may be building.
+    """
 
     root: Path
     run: Path
     work: Path
     runner: Runner
     driver: str
+    family: str
     program: str = "buildah"
 
     def prepare(self) -> None:
@@ -61,12 +66,16 @@ class Buildah:
 
     def images(self) -> frozenset[str]:
         """The references of all images in the storage."""
-        answer = json.loads(self._do("images", "--json", "--all") or "[]") or []
-        return frozenset(name for image in answer for name in image.get("names") or ())
+        answer: list[dict[str, Any]] = json.loads(self._do("images", "--json", "--all") or "[]") or []
+        names: list[str] = [name for image in answer for name in image.get("names") or ()]
+        return frozenset(names)
 
     def remove_containers(self) -> None:
         """What an interrupted build left."""
-        self._do("rm", "--all")
+        names = self._do("containers", "--noheading", "--format", "{{.ContainerName}}").split()
+        left = [name for name in names if name.startswith(f"{self.family}-")]
+        if left:
+            self._do("rm", *left)
 
     def remove_images(self, references: Sequence[str]) -> None:
         """Untag these; layers that no other image has go with them."""
@@ -74,15 +83,16 @@ class Buildah:
             self._do("rmi", "--force", *references)
 
     @contextmanager
-    def container(self, parent: str | None) -> Iterator[str]:
-        name = self._do("from", "--quiet", "--pull-never", parent) if parent else self._do("from", "scratch")
+    def container(self, parent: str | None) -> Generator[str]:
+        name = f"{self.family}-{uuid.uuid4().hex[:12]}"
+        self._do("from", "--quiet", "--pull-never", "--name", name, parent or "scratch")
         try:
             yield name
         finally:
             self._do("rm", name)
 
     @contextmanager
-    def mounted(self, reference: str) -> Iterator[Path]:
+    def mounted(self, reference: str) -> Generator[Path]:
         """The root file system of an image, to look at."""
         with self.container(reference) as container:
             yield Path(self._do("mount", container))

@@ -46,6 +46,11 @@ def lineage(name: str, layers: Mapping[str, Layer] = LAYERS) -> tuple[str, ...]:
     return (*(lineage(parent, layers) if parent else ()), name)
 
 
+def family(name: str, layers: Mapping[str, Layer] = LAYERS) -> str:
+    """The lowest layer. Images of different families share nothing, so they may be built independently."""
+    return lineage(name, layers)[0]
+
+
 def needed(names: Iterable[str], layers: Mapping[str, Layer] = LAYERS) -> tuple[str, ...]:
     """Every layer of these images once, parents before children."""
     return tuple(dict.fromkeys(layer for name in names for layer in lineage(name, layers)))

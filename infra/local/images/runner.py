@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol
 
 from vitalops.errors import UsageError, VitalopsError
 
@@ -74,9 +74,8 @@ class SubprocessRunner:
             said: list[bytes] = []
             assert process.stderr is not None
             assert process.stdout is not None
-            listener = threading.Thread(
-                target=lambda stream: said.append(stream.read()), args=(process.stderr,)
-            )
+            complaints: IO[bytes] = process.stderr
+            listener = threading.Thread(target=lambda: said.append(complaints.read()))
             listener.start()
             answer = process.stdout.read()
             code = process.wait()

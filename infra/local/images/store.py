@@ -47,6 +47,7 @@ class ImageStore:
         self.work = root / "work"
         self.storage = root / "storage"
         self.lock = root / "lock"
+        """Held while blobs or records are written or removed."""
         self._records = root / "built"
 
     def blob(self, digest: str) -> Path:
@@ -108,12 +109,18 @@ class ImageStore:
                 path.unlink(missing_ok=True)
         return kept
 
-    def clear_work(self) -> None:
-        """Remove what an interrupted build left, mounts first."""
-        for mount in reversed(_mounts_below(self.work)):
+    def family_lock(self, family: str) -> Path:
+        """Held by the one run that builds images of this family."""
+        return self.root / f"{family}.lock"
+
+    def cleared_work(self, family: str) -> Path:
+        """The family's folder of temporary files, without what an interrupted build left: mounts go first."""
+        folder = self.work / family
+        for mount in reversed(_mounts_below(folder)):
             subprocess.run(["umount", "--lazy", mount], check=False)
-        shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir(parents=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
 
     def _path(self, name: str, key: str) -> Path:
         return self._records / name / f"{key}.json"
