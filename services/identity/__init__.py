@@ -1,0 +1,1 @@
+"""Identity: OpenID provider of the platform, and the only service that knows names and addresses."""
