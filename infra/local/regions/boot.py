@@ -128,7 +128,7 @@ class Boot:
         if stale:
             pids = [each.pid for each in stale.values()]
             send(pids, signal.SIGTERM)
-            send(wait_gone(pids, 5.0), signal.SIGKILL)
+            send(wait_gone(pids, 1.0), signal.SIGKILL)
             wait_gone(pids, 2.0)
         return {name: each for name, each in alive.items() if name not in stale}
 

@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
 from infra.local.regions.layout import Layout
 from vitalops.pki import (
     CertificateAuthority,
@@ -133,7 +136,9 @@ def ensure(region: Layout, now: datetime | None = None) -> Mapping[str, Path]:
     moment = now or datetime.now(UTC)
     folder = region.pki
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made = {name: _ensure_authority(region, name, moment) for name in (CLUSTER_AUTHORITY, PROXY_AUTHORITY)}
+    authorities = {
+        name: _ensure_authority(region, name, moment) for name in (CLUSTER_AUTHORITY, PROXY_AUTHORITY)
+    }
     if not (folder / "service-accounts.pub").exists():
         key = new_private_key()
         write_private(folder / "service-accounts.key", key)
@@ -143,36 +148,38 @@ def ensure(region: Layout, now: datetime | None = None) -> Mapping[str, Path]:
     return {
         identity.name: path
         for identity in identities(region)
-        if (path := _ensure_identity(region, *made[identity.authority], identity, moment)) is not None
+        if (path := _ensure_identity(region, authorities[identity.authority], identity, moment)) is not None
     }
 
 
-def _ensure_authority(region: Layout, name: str, now: datetime) -> tuple[CertificateAuthority, bool]:
-    """An authority and whether it is new, so that all of its certificates must be made anew."""
+def _ensure_authority(region: Layout, name: str, now: datetime) -> CertificateAuthority:
     certificate, key = region.pki / f"{name}.crt", region.pki / f"{name}.key"
     if certificate.exists() and key.exists() and not needs_renewal(certificate.read_text(), now):
-        return CertificateAuthority.load(certificate.read_text(), key.read_text()), False
+        return CertificateAuthority.load(certificate.read_text(), key.read_text())
     # An interrupted run must find it missing again, not half of it.
     certificate.unlink(missing_ok=True)
     authority = CertificateAuthority.create(f"vitalops {region.name} {name}", now=now)
     write_private(key, authority.key_pem)
     write_private(certificate, authority.certificate_pem)
-    return authority, True
+    return authority
 
 
 def _ensure_identity(
-    region: Layout, authority: CertificateAuthority, fresh: bool, identity: Identity, now: datetime
+    region: Layout, authority: CertificateAuthority, identity: Identity, now: datetime
 ) -> Path | None:
     certificate = region.pki / f"{identity.name}.crt"
     key = region.pki / f"{identity.name}.key"
     config = region.kubeconfig if identity.name == ADMIN else region.pki / f"{identity.name}.kubeconfig"
     wanted = frozenset(identity.dns) | frozenset(identity.ip)
-    due = fresh or not all(
-        path.exists() for path in (certificate, key, *([config] if identity.client else []))
-    )
+    files = (certificate, key, *([config] if identity.client else []))
+    due = not all(path.exists() for path in files)
     if not due:
         text = certificate.read_text()
-        due = needs_renewal(text, now) or alternative_names(text) != wanted
+        due = (
+            needs_renewal(text, now)
+            or alternative_names(text) != wanted
+            or not _issued_by(authority.certificate_pem, text)
+        )
     if due:
         issued = authority.issue(
             identity.user,
@@ -192,3 +199,14 @@ def _ensure_identity(
         # Last: as long as the old certificate is there, an interrupted renewal is due again.
         write_private(certificate, issued.certificate_pem)
     return config if identity.client else None
+
+
+def _issued_by(authority_pem: str, certificate_pem: str) -> bool:
+    authority, certificate = (
+        x509.load_pem_x509_certificate(pem.encode()) for pem in (authority_pem, certificate_pem)
+    )
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

@@ -196,7 +196,7 @@ def audit_policy(region: Layout) -> str:
 
 def corefile(region: Layout, kubeconfig: Path) -> str:
     """Cluster names and nothing else: any other name does not exist, at once, instead of waiting for a way out."""
-    return f""".:53 {{
+    return f"""{CLUSTER_DOMAIN}:53 in-addr.arpa:53 {{
     bind {region.dns_address}
     errors
     ready 127.0.0.1:8181
@@ -207,7 +207,11 @@ def corefile(region: Layout, kubeconfig: Path) -> str:
         pods insecure
         ttl 5
     }}
-    template ANY ANY . {{
+}}
+.:53 {{
+    bind {region.dns_address}
+    errors
+    template ANY ANY {{
         rcode NXDOMAIN
     }}
 }}
