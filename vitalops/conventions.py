@@ -56,6 +56,7 @@ UID_PAUSE: Final = 65535
 # Tokens.
 OPERATOR_CLIENT: Final = "vitalops-operator"
 """Client of identity that the suite itself uses: verification, probes, runbooks."""
+OPERATOR_SCOPES: Final = ("practitioners:enrol", "audit:read")
 TOKEN_AUDIENCE: Final = "vitalops"
 HEADER_REQUEST_ID: Final = "x-request-id"
 HEADER_IDEMPOTENCY_KEY: Final = "idempotency-key"

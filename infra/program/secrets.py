@@ -17,8 +17,16 @@ from infra.components.args import DatabaseSecrets, KeyPair, PublicKey, RegionSec
 from infra.components.database import server_names
 from infra.gateway.edge import GATEWAY_NAME
 from infra.gateway.haproxy import EDGE_COMMON_NAME
+from vitalops.conventions import OPERATOR_CLIENT, OPERATOR_SCOPES
+from vitalops.conventions import OPERATOR_CLIENT, OPERATOR_SCOPES
 from vitalops.model.platform import Platform, Service
-from vitalops.pki import CertificateAuthority, alternative_names, needs_renewal, new_private_key, public_key_of
+from vitalops.pki import (
+    CertificateAuthority,
+    alternative_names,
+    needs_renewal,
+    new_private_key,
+    public_key_of,
+)
 from vitalops.secretstore import SecretStore
 
 AUTHORITY: Final = "authority"
@@ -76,9 +84,9 @@ def _new_keyring() -> str:
     return json.dumps([{"kid": kid, "private_pem": private, "not_before": 0}])
 
 
-def keyring(store: SecretStore, pair: str) -> list[dict[str, Any]]:
-    """Keys that sign access tokens: `kid`, `private_pem`, `not_before` (epoch seconds)."""
-    return list(json.loads(store.get_or_create(f"{pair}/token-keys", _new_keyring)))
+def keyring(store: SecretStore, name: str) -> list[dict[str, Any]]:
+    """Signing keys: `kid`, `private_pem`, `not_before` (epoch seconds)."""
+    return list(json.loads(store.get_or_create(name, _new_keyring)))
 
 
 def key_set(keys: Iterable[dict[str, Any]]) -> str:
@@ -95,19 +103,28 @@ def key_set(keys: Iterable[dict[str, Any]]) -> str:
 
 
 def clients(get: Callable[[str], str], services: Iterable[Service]) -> str:
-    """The services as OAuth clients of identity: only a hash of each secret leaves this function."""
-    document = {
+    """The services and the operator as OAuth clients of identity: only a hash of each secret leaves this function."""
+    document: dict[str, dict[str, Any]] = {
         service.name: {
             "secret_sha256": sha256(get(service.name).encode()).hexdigest(),
             "scopes": [f"{name}:call" for name in service.depends_on],
         }
         for service in services
     }
+    document[OPERATOR_CLIENT] = {
+        "secret_sha256": sha256(get(OPERATOR_CLIENT).encode()).hexdigest(),
+        "role": "operator",
+        "scopes": list(OPERATOR_SCOPES),
+    }
     return json.dumps(document, sort_keys=True)
 
 
 def region_secrets(
-    store: SecretStore, platform: Platform, pair: str, services: tuple[Service, ...], addresses: tuple[str, ...]
+    store: SecretStore,
+    platform: Platform,
+    pair: str,
+    services: tuple[Service, ...],
+    addresses: tuple[str, ...],
 ) -> RegionSecrets:
     """Everything for the regions of `pair`. `addresses` are those of both regions (names or IP addresses)."""
 
@@ -118,7 +135,7 @@ def region_secrets(
         return kept(f"clients/{service}")
 
     issuer = authority(store, platform)
-    keys = keyring(store, pair)
+    keys = keyring(store, f"{pair}/token-keys")
     ip, dns = split_addresses(addresses)
     files: dict[str, dict[str, str]] = {
         service.name: {"client-secret": client_secret(service.name)} for service in services
@@ -127,6 +144,15 @@ def region_secrets(
         files["identity"]["signing-keys.json"] = json.dumps(keys)
         files["identity"]["clients.json"] = clients(client_secret, services)
         files["identity"]["field-key"] = kept("identity/field-key")
+    if "prescription" in files:
+        # Prescriptions outlive every access token: their keys rotate on their own.
+        files["prescription"]["prescription-signing-keys.json"] = store.get_or_create(
+            f"{pair}/prescription-keys", _new_keyring
+        )
+    if "prescription" in files:
+        files["prescription"]["prescription-signing-keys.json"] = json.dumps(
+            keyring(store, f"{pair}/prescription-keys")
+        )
     media_key = f"vitalops-{pair}"
     media_secret = kept("media/api-secret")
     for service in services:
@@ -148,7 +174,9 @@ def region_secrets(
                 ip=("127.0.0.1", *ip),
             ),
             services={
-                service.name: kept(f"database/services/{service.name}") for service in services if service.database
+                service.name: kept(f"database/services/{service.name}")
+                for service in services
+                if service.database
             },
         ),
         gateway=certificate(
