@@ -78,7 +78,9 @@ class SpecFault:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.pointer or '/'}: {self.problem}; {self.hint}"
+        line = f"{where}: {self.pointer or '/'}: {self.problem}; {self.hint}"
+        # A key of the file may hold anything: what a terminal would act on is not shown.
+        return "".join(character if character.isprintable() else "\ufffd" for character in line)
 
 
 class SpecErrors(VitalopsError):

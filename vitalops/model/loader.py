@@ -159,9 +159,7 @@ def _sound(model: type[Model], value: Any) -> Model | None:
 def _faults(document: Document, flaws: Iterable[Flaw], file: str) -> tuple[SpecFault, ...]:
     return tuple(
         sorted(
-            SpecFault(
-                file, flaw.line or document.line(flaw.pointer), _text(flaw.pointer), flaw.problem, flaw.hint
-            )
+            SpecFault(file, document.line_of(flaw), _text(flaw.pointer), flaw.problem, flaw.hint)
             for flaw in flaws
         )
     )

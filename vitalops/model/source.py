@@ -67,17 +67,28 @@ class Document:
     data: Any = None
     flaws: list[Flaw] = field(default_factory=list[Flaw])
     lines: dict[Pointer, int] = field(default_factory=dict[Pointer, int])
+    last_line: int = 1
 
     def line(self, pointer: Pointer) -> int:
         """The line of what `pointer` names, or of the nearest part around it that exists."""
         for length in range(len(pointer), -1, -1):
             if pointer[:length] in self.lines:
-                return self.lines[pointer[:length]]
+                return min(self.lines[pointer[:length]], self.last_line)
         return 1
+
+    def line_of(self, flaw: Flaw) -> int:
+        """The line to show for `flaw`. Never past the end, where YAML's parser sees what is missing there."""
+        return min(flaw.line, self.last_line) if flaw.line else self.line(flaw.pointer)
 
 
 def read_document(content: bytes) -> Document:
     """Parse `content`; never raises for what a file can hold."""
+    document = _read(content)
+    document.last_line = content.rstrip(b"\n").count(b"\n") + 1
+    return document
+
+
+def _read(content: bytes) -> Document:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

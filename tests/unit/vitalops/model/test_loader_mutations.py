@@ -39,12 +39,12 @@ def outcome(text: str) -> tuple[str, ...]:
         parse_platform(text.encode(), "platform.yaml", TODAY)
     except SpecErrors as error:
         assert error.faults
-        last = text.count("\n") + 1
+        last = text.rstrip("\n").count("\n") + 1
         for fault in error.faults:
             assert 1 <= fault.line <= last, fault
             assert fault.problem, fault
             assert fault.hint, fault
-            assert "\n" not in str(fault)
+            assert str(fault).isprintable(), fault
         return tuple(fault.pointer for fault in error.faults)
     return ()
 
