@@ -6,6 +6,7 @@ other.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,12 @@ from services.common.auth import Principal
 from services.common.outbox import enqueue
 
 Outcome = Literal["success", "denied", "failure"]
+
+# What the audit service takes: pseudonyms and identifiers, nothing that could be a sentence about somebody.
+NAME_PATTERN = r"^[A-Za-z0-9._:@-]{1,128}$"
+RESOURCE_PATTERN = r"^[A-Za-z0-9._:/@-]{1,200}$"
+ACTION_PATTERN = r"^[a-z0-9][a-z0-9._:-]{0,63}$"
+DETAIL_PATTERN = r"^[A-Za-z0-9 ._:/@+-]{0,128}$"
 AUDIT_SERVICE = "audit"
 EVENTS_PATH = "/v1/events"
 
@@ -36,6 +43,19 @@ class AuditEntry:
     patient: str = ""
     outcome: Outcome = "success"
     detail: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what the audit service would refuse, before it is too late to tell anybody."""
+        checks = [
+            (ACTION_PATTERN, self.action),
+            (RESOURCE_PATTERN, self.resource),
+            (NAME_PATTERN, self.patient or "none"),
+            *((ACTION_PATTERN, name) for name in self.detail),
+            *((DETAIL_PATTERN, value) for value in self.detail.values()),
+        ]
+        for pattern, value in checks:
+            if not re.fullmatch(pattern, value):
+                raise ValueError(f"an audit entry of {self.action!r} has a field that does not fit {pattern}")
 
 
 def record_audit(

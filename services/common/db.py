@@ -144,6 +144,13 @@ def when_committed(session: Session, callback: Callable[[], None]) -> None:
     session.info[SESSION_COMMITTED].append(callback)
 
 
+def is_standby(session: Session) -> bool:
+    """Whether this session's server replays another's changes and takes no writes."""
+    if session.get_bind().dialect.name != "postgresql":
+        return False
+    return bool(session.scalar(text("SELECT pg_is_in_recovery()")))
+
+
 def wait_until_reachable(engine: Engine, *, seconds: float) -> None:
     """Wait for the server; raises the last error after `seconds`."""
     deadline = time.monotonic() + seconds
