@@ -131,22 +131,27 @@ class Builder:
             results = {name: find(self._store, platform, name, keys) for name in names}
             missing = [name for name in names if results[name] is None]
             if missing:
-                work = self._store.cleared_work(family)
-                buildah = self._buildah(work, family)
-                buildah.remove_containers()
-                maker = ContentMaker(self._inputs, self._runner, work)
-                Run(self._store, buildah, maker, keys, tools, self._progress).make(missing)
-                self._prune(buildah)
+                self._make(family, missing, keys, tools)
                 for name in missing:
                     record = self._store.find(name, keys[name])
                     results[name] = record and _built(self._store, platform, record, cached=False)
         return results
 
+    def _make(
+        self, family: str, names: list[str], keys: Mapping[str, str], tools: Mapping[str, Path]
+    ) -> None:
+        work = self._store.cleared_work(family)
+        try:
+            buildah = storage(self._store, self._paths, self._runner, work, family)
+            buildah.remove_containers()
+            maker = ContentMaker(self._inputs, self._runner, work)
+            Run(self._store, buildah, maker, keys, tools, self._progress).make(names)
+            self._prune(buildah)
+        finally:
+            self._store.cleared_work(family)
+
     def _wait(self) -> None:
         self._progress.step("images", "another run is building; waiting")
-
-    def _buildah(self, work: Path, family: str) -> Buildah:
-        return storage(self._store, self._paths, self._runner, work, family)
 
     def _prune(self, buildah: Buildah) -> None:
         with exclusive(self._store.lock, on_wait=self._wait):

@@ -53,7 +53,6 @@ def bootstrap_command(packages: tuple[str, ...], target: Path, source: str) -> l
         "--mode=root",
         "--variant=minbase",
         "--format=tar",
-        "--quiet",
         f"--include={','.join(packages)}",
         # Before the packages, so that theirs take these users as they are and make nothing of their own.
         f"--essential-hook={users}{no_cluster}",

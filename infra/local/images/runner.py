@@ -22,14 +22,16 @@ class ToolFailed(VitalopsError):
         self.argv = tuple(argv)
         self.code = code
         self.said = said
-        super().__init__(f"{Path(argv[0]).name} failed with status {code}: {last_line(said)}")
+        super().__init__(f"{Path(argv[0]).name} failed with status {code}: {complaint(said)}")
 
 
-def last_line(said: str) -> str:
-    """The line of a program's complaint that tells most: the last that names an error, else the last."""
+def complaint(said: str) -> str:
+    """The line that tells most: the first that names an error, as the others follow from it; else the last."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("E:", "error:", "Error:", "ctr:"))]
-    return (errors or lines or ["it gave no reason"])[-1]
+    errors = [
+        line for line in lines if line.startswith(("E:", "error:", "Error:", "ctr:")) or " error: " in line
+    ]
+    return (errors[:1] or lines[-1:] or ["it gave no reason"])[0]
 
 
 class Runner(Protocol):
