@@ -41,7 +41,10 @@ class EmbeddedEngine:
         self._ready_seconds = ready_seconds
         self._recording = threading.Lock()
         self.stop = threading.Event()
-        """Set to end every running `up` between two steps."""
+
+    def stop_all(self) -> None:
+        """End every running `up` of this engine at the next opportunity."""
+        self.stop.set()
 
     def graph(self, stack: Stack) -> Graph:
         """The stack's resource graph. Pulumi's runtime serves one program at a time."""

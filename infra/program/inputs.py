@@ -15,7 +15,7 @@ from infra.program.state import active_region
 from vitalops import conventions as c
 from vitalops.errors import UsageError
 from vitalops.model.addresses import WAN_NETWORK, LocalAddresses
-from vitalops.model.platform import FailoverPair, Platform
+from vitalops.model.platform import Platform
 from vitalops.model.selection import pair_of
 from vitalops.paths import Paths
 from vitalops.secretstore import SecretStore
@@ -46,12 +46,6 @@ def node_address(platform: Platform, region: str) -> str:
     return LocalAddresses.of(platform, region).node if cluster == "local" else cluster.gateway_address
 
 
-def public_url(pair: FailoverPair) -> str:
-    """The edge as its clients write it. Loopback is `localhost`, which its certificate names too."""
-    host = "localhost" if pair.edge.address in ("127.0.0.1", "::1") else pair.edge.address
-    return f"https://{host}:{pair.edge.port}"
-
-
 def region_args(around: Surroundings, region: str) -> RegionArgs:
     """Arguments of one region's stack. Raises UsageError for a region that belongs to no pair."""
     platform, paths = around.platform, around.paths
@@ -77,7 +71,7 @@ def region_args(around: Surroundings, region: str) -> RegionArgs:
         peer_address=node_address(platform, peer),
         # Addresses of other clusters may be translated on the way; TLS and passwords guard the port either way.
         peer_networks=(WAN_NETWORK,) if local else ANYWHERE,
-        public_url=public_url(pair),
+        public_url=pair.edge.public_url,
         storage_class=c.STORAGE_CLASS_LOCAL if cluster == "local" else cluster.storage_class,
         images=around.images,
         secrets=region_secrets(around.store, platform, pair.name, services, addresses),

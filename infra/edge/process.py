@@ -1,0 +1,200 @@
+"""A failover pair's edge on this machine: one HAProxy (master and worker), reloaded without dropping connections."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import pwd
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from infra.edge.listeners import listener_of
+from vitalops.errors import RemoteError, UsageError
+from vitalops.model.platform import EdgeListener
+
+_READY_SECONDS: Final = 15.0
+_STOP_SECONDS: Final = 10.0
+_USER: Final = "haproxy"
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeFiles:
+    """What the process reads. The configuration names `folder`."""
+
+    configuration: str
+    certificate_and_key: str
+    authority: str
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeProcess:
+    """The edge of one pair; everything about it is in `folder`, so that any later run finds it again."""
+
+    pair: str
+    listener: EdgeListener
+    folder: Path
+    program: str = "haproxy"
+
+    @property
+    def _configuration(self) -> Path:
+        return self.folder / "haproxy.cfg"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / "haproxy.pid"
+
+    def pid(self) -> int | None:
+        """The running master's process id. A stale file, or a process id used again by another, is no master."""
+        try:
+            pid = int(self._pid_file.read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return pid if os.fsencode(self._configuration) in command else None
+
+    def ensure(self, files: EdgeFiles) -> str:
+        """Start, reload or leave alone, until the edge answers. Returns what was done.
+
+        Raises UsageError where the port is taken by something else, RemoteError where HAProxy refuses or does not
+        answer.
+        """
+        running = self.pid()
+        if running is None:
+            self.require_free_port()
+        changed = self._write(files)
+        if running is not None and not changed:
+            return "unchanged"
+        self._check()
+        if running is None:
+            self._start()
+        else:
+            os.kill(running, signal.SIGUSR2)
+        self._await_answer(files.authority)
+        return "reloaded" if running is not None else "started"
+
+    def stop(self) -> bool:
+        """End it, giving what is in flight a moment. Returns whether it ran."""
+        pid = self.pid()
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
+            deadline = time.monotonic() + _STOP_SECONDS
+            while self.pid() is not None:
+                if time.monotonic() > deadline:
+                    os.kill(pid, signal.SIGKILL)
+                    deadline += _STOP_SECONDS
+                time.sleep(0.05)
+        for file in (self._pid_file, self.folder / "admin.sock", self.folder / "edge.pem"):
+            file.unlink(missing_ok=True)
+        return pid is not None
+
+    def answers(self, authority: str, *, timeout: float = 3.0) -> tuple[int, str]:
+        """Status of the edge's health page and the region that answered it. Raises OSError where nobody answers."""
+        context = ssl.create_default_context(cadata=authority)
+        host = "localhost" if self.listener.address in ("127.0.0.1", "::1") else self.listener.address
+        connection = http.client.HTTPSConnection(host, self.listener.port, timeout=timeout, context=context)
+        try:
+            connection.request("GET", "/healthz")
+            response = connection.getresponse()
+            response.read()
+            return response.status, response.getheader("x-vitalops-region") or ""
+        except http.client.HTTPException as error:
+            raise OSError(str(error)) from error
+        finally:
+            connection.close()
+
+    def require_free_port(self) -> None:
+        """Raises UsageError, naming the owner where it can be seen, when the listener's port is taken."""
+        family = socket.AF_INET6 if ":" in self.listener.address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.listener.address, self.listener.port))
+            except OSError as error:
+                owner = listener_of(self.listener.port)
+                who = f" by {owner}" if owner else ""
+                raise UsageError(
+                    f"the edge of {self.pair} cannot listen on {self.listener.address}:{self.listener.port}:"
+                    f" taken{who} ({error.strerror})",
+                    hint=f"end that process, or set pairs.{self.pair}.edge.port in platform.yaml",
+                ) from None
+
+    def _write(self, files: EdgeFiles) -> bool:
+        """Returns whether anything differs from what is there."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        changed = False
+        for name, text, mode in (
+            ("haproxy.cfg", _as_user(files.configuration), 0o644),
+            ("edge.pem", files.certificate_and_key, 0o600),
+            ("ca.crt", files.authority, 0o644),
+        ):
+            path = self.folder / name
+            if path.exists() and path.read_text() == text:
+                continue
+            changed = True
+            temporary = path.with_suffix(".new")
+            temporary.touch(mode=mode)
+            temporary.write_text(text)
+            temporary.replace(path)
+        return changed
+
+    def _check(self) -> None:
+        command = [self.program, "-c", "-q", "-f", str(self._configuration)]
+        checked = subprocess.run(command, capture_output=True, text=True)
+        if checked.returncode != 0:
+            raise RemoteError(
+                f"HAProxy refuses the edge's configuration: {_last_line(checked.stderr)}",
+                hint=f"see: {' '.join(command)}",
+            )
+
+    def _start(self) -> None:
+        log = self.folder / "haproxy.log"
+        command = [self.program, "-W", "-p", str(self._pid_file), "-f", str(self._configuration)]
+        self._pid_file.unlink(missing_ok=True)
+        with log.open("ab") as output:
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/"
+            )
+        # HAProxy writes the file too, but only when it has read its configuration.
+        self._pid_file.write_text(f"{child.pid}\n")
+
+    def _await_answer(self, authority: str) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        reason = "no answer"
+        while time.monotonic() < deadline:
+            if self.pid() is None:
+                log = (self.folder / "haproxy.log").read_text(errors="replace")
+                raise RemoteError(f"the edge of {self.pair} ended: {_last_line(log)}", hint=f"see {self.folder}")
+            try:
+                status, _ = self.answers(authority)
+                if status == 200:
+                    return
+                reason = f"its health page says {status}"
+            except OSError as error:
+                reason = str(error)
+            time.sleep(0.1)
+        raise RemoteError(
+            f"the edge of {self.pair} does not reach its region's gateway: {reason}",
+            hint=f"see {self.folder / 'haproxy.log'} and `vitalops status`",
+        )
+
+
+def _as_user(configuration: str) -> str:
+    """With privileges dropped after the start, where there are any to drop and the user exists."""
+    if os.geteuid() != 0:
+        return configuration
+    try:
+        pwd.getpwnam(_USER)
+    except KeyError:
+        return configuration
+    return configuration.replace("global\n", f"global\n  user {_USER}\n  group {_USER}\n", 1)
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if "ALERT" in line] or text.strip().splitlines()
+    return lines[0][:200] if lines else "no reason given"

@@ -1,0 +1,56 @@
+"""The local edge processes of pairs whose regions run on this machine."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from infra.components.args import EdgeArgs
+from infra.components.edge import compiled
+from infra.edge.process import EdgeFiles
+from infra.operations.setting import Setting
+from infra.program.inputs import edge_args
+from vitalops.model.platform import FailoverPair
+from vitalops.ports.progress import Progress
+
+AUTHORITY_FILE = "ca.crt"
+
+
+def authority_file(setting: Setting) -> Path:
+    """Where clients find the platform's certificate authority."""
+    return setting.paths.state / "pki" / setting.platform.name / AUTHORITY_FILE
+
+
+def write_authority(setting: Setting, certificate: str) -> Path:
+    path = authority_file(setting)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != certificate:
+        temporary = path.with_suffix(".new")
+        temporary.write_text(certificate)
+        temporary.replace(path)
+    return path
+
+
+def bring_up_edge(setting: Setting, pair: FailoverPair, progress: Progress) -> str:
+    """Start or reload the pair's edge on this machine. Returns what was done.
+
+    Raises UsageError where its port is taken, RemoteError where the active region's gateway is not reached.
+    """
+    from infra.local.toolchain.system import ensure_system
+
+    began = time.monotonic()
+    name = f"edge {pair.name}"
+    progress.step(name, f"{pair.edge.address}:{pair.edge.port}")
+    program = ensure_system(("haproxy",), progress)["haproxy"]
+    args: EdgeArgs = edge_args(setting.surroundings({}), pair.name)
+    process = setting.edge_process(pair)
+    process = type(process)(process.pair, process.listener, process.folder, program)
+    files = EdgeFiles(
+        configuration=compiled(args, str(process.folder)),
+        certificate_and_key=args.certificate.certificate + args.certificate.key,
+        authority=args.authority,
+    )
+    done = process.ensure(files)
+    write_authority(setting, args.authority)
+    progress.done(name, time.monotonic() - began)
+    return done
