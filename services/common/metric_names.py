@@ -18,6 +18,10 @@ OTEL_OUTBOX_MESSAGES: Final = "vitalops.outbox.messages"
 OTEL_OUTBOX_OLDEST_AGE: Final = "vitalops.outbox.oldest.age"
 OTEL_OUTBOX_DELIVERIES: Final = "vitalops.outbox.deliveries"
 OTEL_IDEMPOTENT_REPLAYS: Final = "vitalops.idempotency.replays"
+OTEL_CONSULTATIONS: Final = "vitalops.consultations"
+OTEL_CONSULTATION_JOIN: Final = "vitalops.consultation.join.duration"
+OTEL_CONSULTATION_MEDIA: Final = "vitalops.consultation.media.duration"
+OTEL_CONSULTATIONS_ENDED: Final = "vitalops.consultations.ended"
 
 # As scraped: what rules, dashboards and gates refer to.
 REQUEST_DURATION: Final = "http_server_request_duration_seconds"
@@ -28,6 +32,10 @@ OUTBOX_MESSAGES: Final = "vitalops_outbox_messages"
 OUTBOX_OLDEST_AGE: Final = "vitalops_outbox_oldest_age_seconds"
 OUTBOX_DELIVERIES: Final = "vitalops_outbox_deliveries_total"
 IDEMPOTENT_REPLAYS: Final = "vitalops_idempotency_replays_total"
+CONSULTATIONS: Final = "vitalops_consultations"
+CONSULTATION_JOIN: Final = "vitalops_consultation_join_duration_seconds"
+CONSULTATION_MEDIA: Final = "vitalops_consultation_media_duration_seconds"
+CONSULTATIONS_ENDED: Final = "vitalops_consultations_ended_total"
 
 # Labels of the HTTP metrics, as scraped.
 LABEL_METHOD: Final = "http_request_method"

@@ -260,9 +260,12 @@ def check_end(current: View, outcome: State) -> None:
         raise IllegalTransition(f"{outcome} is not an outcome")
 
 
-def outcome_after_time(current: View) -> State | None:
-    """How a consultation whose time is over ends by itself; None while somebody is still in the room."""
-    if current.ended or current.present:
+def outcome_after_time(current: View, *, stale: bool = False) -> State | None:
+    """How a consultation whose time is over ends by itself; None while somebody is still in the room.
+
+    With `stale` also then: so long afterwards, it is more likely that nobody told us of their leaving.
+    """
+    if current.ended or (current.present and not stale):
         return None
     if current.media_at is None:
         return State.MISSED

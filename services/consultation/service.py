@@ -1,0 +1,54 @@
+"""Definition of the consultation service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from services.common.background import Worker
+from services.common.context import ServiceContext
+from services.common.definition import ServiceDefinition
+from services.common.settings import SettingsError
+from services.consultation.api import router
+from services.consultation.media import MediaServer
+from services.consultation.metrics import ConsultationMetrics
+from services.consultation.models import Base
+from services.consultation.state import ConsultationState
+from services.consultation.sweep import Sweeper
+from services.consultation.webhook import router as webhook_router
+
+URL = "VITALOPS_LIVEKIT_URL"
+PUBLIC_URL = "VITALOPS_LIVEKIT_PUBLIC_URL"
+KEY_SECRET = "livekit-api-key"
+SECRET_SECRET = "livekit-api-secret"
+_SWEEP_SECONDS = 15.0
+
+
+def _build(context: ServiceContext) -> ConsultationState:
+    environment = context.settings.environment
+    for name in (URL, PUBLIC_URL):
+        if not environment.get(name):
+            raise SettingsError(f"{name} is not set")
+    media = MediaServer(
+        context.settings.secret(KEY_SECRET),
+        context.settings.secret(SECRET_SECRET),
+        url=environment[URL],
+        public_url=environment[PUBLIC_URL],
+    )
+    return ConsultationState(media, ConsultationMetrics(context.telemetry))
+
+
+def _workers(context: ServiceContext, state: ConsultationState) -> Sequence[Worker]:
+    return (Worker("sweeper", Sweeper(context, state.metrics).step, interval=_SWEEP_SECONDS),)
+
+
+SERVICE = ServiceDefinition(
+    name="consultation",
+    title="Consultation",
+    description="Video consultations: opening, waiting room, join tokens for LiveKit, lifecycle from its webhooks.",
+    routers=(router, webhook_router),
+    metadata=Base.metadata,
+    migrations=Path(__file__).parent / "migrations",
+    build=_build,
+    workers=_workers,
+)
