@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -35,7 +36,7 @@ def guard(action: Callable[[], None], arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, EOFError, typer.Abort):
         return _report(INTERRUPTED, "Interrupted", "interrupted", "run the same command again to go on")
     except BrokenPipeError as error:
-        return _BrokenStdout.status() or _report_unexpected(error)
+        return BROKEN_PIPE if _reader_left() else _report_unexpected(error)
     except Exception as error:
         return _report_unexpected(error)
     return ExitCode.PASS
@@ -84,15 +85,16 @@ def _report_unexpected(error: Exception) -> int:
     return _report(ExitCode.REMOTE, type(error).__name__, f"{type(error).__name__}: {error}", hint)
 
 
-class _BrokenStdout:
-    """Tells a reader that left (`vitalops ... | head`) from some other pipe that broke."""
-
-    @staticmethod
-    def status() -> int:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Python flushes stdout once more at exit; that must not complain either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return BROKEN_PIPE
-        return 0
+def _reader_left() -> bool:
+    """Whether it is stdout's reader that went away (`vitalops ... | head`), and not some other pipe that broke."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    if not any(event & select.POLLERR for _, event in poll.poll(0)):
+        return False
+    # Python flushes stdout once more at exit; that must not complain either.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    return True

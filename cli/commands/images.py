@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import context
+from cli import complete, context
 from cli.examples import examples
 from cli.output import emit, table
 from cli.progress import progress
@@ -85,7 +85,12 @@ def load(
     names: Names = None,
     region: Annotated[
         list[str] | None,
-        typer.Option("--region", "-r", help="A region or pair; may be repeated. Default: those that start."),
+        typer.Option(
+            "--region",
+            "-r",
+            help="A region or pair; may be repeated. Default: those that start.",
+            autocompletion=complete.regions_and_pairs,
+        ),
     ] = None,
 ) -> None:
     """Bring images into local regions, building them first where needed. A region gets only what it lacks."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli import context
+from cli import complete, context
 from cli.confirm import confirm
 from cli.examples import examples
 from cli.output import emit, paint, table
@@ -27,6 +27,7 @@ Names = Annotated[
     typer.Argument(
         metavar="[REGION|PAIR]...",
         help="Regions, or pairs for both of theirs; those that start by default if none is named.",
+        autocompletion=complete.regions_and_pairs,
     ),
 ]
 EngineName = Annotated[
@@ -45,7 +46,9 @@ def _setting(names: list[str] | None, engine: str = "auto") -> Setting:
     return Setting(platform, Paths.from_environment(), regions, EngineChoice(engine))
 
 
-@examples("vitalops up", "vitalops up france", "vitalops up fr-par --engine embedded", "vitalops up --output json")
+@examples(
+    "vitalops up", "vitalops up france", "vitalops up fr-par --engine embedded", "vitalops up --output json"
+)
 def up(names: Names = None, engine: EngineName = "auto") -> None:
     """Bring the platform's regions and edge to what platform.yaml says.
 
@@ -71,7 +74,9 @@ def _render_up(result: UpResult) -> str:
     for edge in result.edges:
         lines.append(f"{edge.pair}: {edge.url} -> {edge.active_region} (edge {edge.action})")
     lines.append(f"certificate authority: {result.authority}")
-    lines.append(f"{paint('ready', 'green')} after {result.seconds:.1f} s ({result.engine} engine); try: vitalops verify")
+    lines.append(
+        f"{paint('ready', 'green')} after {result.seconds:.1f} s ({result.engine} engine); try: vitalops verify"
+    )
     return "\n".join(lines)
 
 
@@ -106,7 +111,9 @@ def _render_preview(outcomes: tuple[Outcome, ...]) -> str:
 def _planned(outcome: Outcome) -> str:
     from infra.engines.diff import Action
 
-    counts = [f"{outcome.count(action)} to {action}" for action in (Action.CREATE, Action.UPDATE, Action.DELETE)]
+    counts = [
+        f"{outcome.count(action)} to {action}" for action in (Action.CREATE, Action.UPDATE, Action.DELETE)
+    ]
     return f"{', '.join(counts)}, {outcome.count(Action.UNCHANGED)} unchanged" if outcome.changes else ""
 
 
@@ -179,7 +186,11 @@ def _render_status(found: PlatformStatus) -> str:
         word = paint("ready", "green") if region.ready else paint("degraded", "red")
         parts.append(f"{region.name}  {word}{f'  {region.problem}' if region.problem else ''}")
         rows = [
-            (each.kind, f"{each.namespace}/{each.name}", "ready" if each.ready else each.detail or "not ready")
+            (
+                each.kind,
+                f"{each.namespace}/{each.name}",
+                "ready" if each.ready else each.detail or "not ready",
+            )
             for each in region.workloads
         ]
         if rows:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import context
+from cli import complete, context
 from cli.confirm import confirm
 from cli.examples import examples
 from cli.output import emit, table
@@ -24,9 +24,13 @@ Names = Annotated[
     typer.Argument(
         metavar="[REGION|PAIR]...",
         help="Regions, or pairs for both of theirs; those that start by default if none is named.",
+        autocompletion=complete.regions_and_pairs,
     ),
 ]
-OneRegion = Annotated[str, typer.Argument(metavar="REGION", help="A region of platform.yaml.")]
+OneRegion = Annotated[
+    str,
+    typer.Argument(metavar="REGION", help="A region of platform.yaml.", autocompletion=complete.regions),
+]
 
 
 def _chosen(names: list[str] | None) -> tuple[Platform, tuple[str, ...]]:
