@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from services.common.audit import AuditEntry, event_document, record_entry
 from services.common.auth import Principal
+from services.common.db import is_standby
 from services.common.logs import get_logger
 
 log = get_logger("services.access")
@@ -20,8 +20,7 @@ def record_access(
     A standby serves reads but takes no writes; its log goes to another system, so the trace is not lost with it.
     """
     entry = AuditEntry(action, resource, principal, patient)
-    context = session.info["context"]
-    if context.database.is_postgresql and session.scalar(text("SELECT pg_is_in_recovery()")):
+    if is_standby(session):
         _, event = event_document(session, entry)
         log.info(
             "access", **{name: value for name, value in event.items() if name not in {"service", "region"}}

@@ -29,7 +29,16 @@ from services.consultation.log import (
     waiting_room,
 )
 from services.consultation.models import Consultation
-from services.consultation.rules import Event, IllegalTransition, Kind, Party, State, check_end, check_open, view
+from services.consultation.rules import (
+    Event,
+    IllegalTransition,
+    Kind,
+    Party,
+    State,
+    check_end,
+    check_open,
+    view,
+)
 from services.consultation.state import ConsultationState
 from services.consultation.views import (
     ConsultationList,
@@ -55,10 +64,17 @@ Limit = Annotated[int, Query(ge=1, le=200, description="At most so many")]
     "/v1/consultations",
     status_code=201,
     response_model=ConsultationView,
-    responses={200: {"model": ConsultationView, "description": "The appointment's consultation was open already"}},
+    responses={
+        200: {"model": ConsultationView, "description": "The appointment's consultation was open already"}
+    },
 )
 def open_(
-    body: OpenRequest, principal: PartyDep, context: ContextDep, state: StateDep, session: SessionDep, once: OnceDep
+    body: OpenRequest,
+    principal: PartyDep,
+    context: ContextDep,
+    state: StateDep,
+    session: SessionDep,
+    once: OnceDep,
 ) -> Response:
     """Open the consultation of an appointment; either party may, and both get the same one."""
 
@@ -150,7 +166,13 @@ def join(
         response.status_code = 202
         position = queue_position(session, consultation)
         return JoinView(
-            status="waiting", position=position, url=None, token=None, room=None, identity=None, expires_at=None
+            status="waiting",
+            position=position,
+            url=None,
+            token=None,
+            room=None,
+            identity=None,
+            expires_at=None,
         )
     append(session, consultation, [command(Kind.TOKEN, now, party)], principal, state.metrics)
     record_audit(
@@ -175,7 +197,11 @@ def join(
 
 @router.post("/v1/consultations/{consultation_id}/admit", responses=problems(409))
 def admit(
-    consultation_id: uuid.UUID, principal: PractitionerDep, context: ContextDep, state: StateDep, session: SessionDep
+    consultation_id: uuid.UUID,
+    principal: PractitionerDep,
+    context: ContextDep,
+    state: StateDep,
+    session: SessionDep,
 ) -> ConsultationView:
     """Let the patient in. Doing so again changes nothing more."""
 
@@ -188,7 +214,11 @@ def admit(
 
 @router.post("/v1/consultations/{consultation_id}/complete", responses=problems(409))
 def complete(
-    consultation_id: uuid.UUID, principal: PractitionerDep, context: ContextDep, state: StateDep, session: SessionDep
+    consultation_id: uuid.UUID,
+    principal: PractitionerDep,
+    context: ContextDep,
+    state: StateDep,
+    session: SessionDep,
 ) -> ConsultationView:
     """Complete a consultation in which both parties were in the room; the room closes."""
     return _end(session, consultation_id, principal, context, state, State.COMPLETED)

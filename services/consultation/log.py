@@ -24,7 +24,9 @@ MEDIA_SERVER = Principal("media-server", "service")
 """Who the audit trail names for what LiveKit reported."""
 
 
-def open_consultation(session: Session, appointment: dict[str, str], now: datetime) -> tuple[Consultation, bool]:
+def open_consultation(
+    session: Session, appointment: dict[str, str], now: datetime
+) -> tuple[Consultation, bool]:
     """The appointment's consultation, and whether it was made now. Two who open it at once get the same one."""
     identifier = uuid.uuid4()
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
@@ -61,7 +63,9 @@ def lock_by_room(session: Session, room: str) -> Consultation | None:
 
 def events_of(session: Session, consultation: Consultation) -> list[Event]:
     """Everything known to have happened to it, by time."""
-    query = select(EventRow).where(EventRow.consultation_id == consultation.id).order_by(EventRow.at, EventRow.id)
+    query = (
+        select(EventRow).where(EventRow.consultation_id == consultation.id).order_by(EventRow.at, EventRow.id)
+    )
     return [_event(row) for row in session.scalars(query)]
 
 

@@ -52,7 +52,13 @@ class MediaServer:
     """One LiveKit deployment, known by its key pair."""
 
     def __init__(
-        self, key: str, secret: str, *, url: str, public_url: str, transport: httpx.BaseTransport | None = None
+        self,
+        key: str,
+        secret: str,
+        *,
+        url: str,
+        public_url: str,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._key = key
         self._secret = secret

@@ -29,7 +29,9 @@ class ConsultationMetrics:
             explicit_bucket_boundaries_advisory=_BOUNDS,
         )
         self._ended = telemetry.meter.create_counter(
-            names.OTEL_CONSULTATIONS_ENDED, unit="{consultation}", description="Consultations that ended, by outcome"
+            names.OTEL_CONSULTATIONS_ENDED,
+            unit="{consultation}",
+            description="Consultations that ended, by outcome",
         )
         self._by_state: Mapping[str, int] = {}
         telemetry.observe_gauge(names.OTEL_CONSULTATIONS, "{consultation}", self._read_states)

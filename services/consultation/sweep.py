@@ -60,7 +60,9 @@ class Sweeper:
 
     def _count(self) -> None:
         under_way = (
-            select(Consultation.state, func.count()).where(Consultation.ended.is_(False)).group_by(Consultation.state)
+            select(Consultation.state, func.count())
+            .where(Consultation.ended.is_(False))
+            .group_by(Consultation.state)
         )
         with self._context.database.transaction() as session:
             self._metrics.count(Counter({state: number for state, number in session.execute(under_way)}))

@@ -33,7 +33,9 @@ def receive(
     try:
         reported = state.media.read_webhook(body, authorization, context.clock.now())
     except UnsignedWebhook as error:
-        raise ProblemError(401, "unauthorized", "Unauthorized", "The webhook's signature does not verify.") from error
+        raise ProblemError(
+            401, "unauthorized", "Unauthorized", "The webhook's signature does not verify."
+        ) from error
     if reported is not None:
         room, event = reported
         consultation = lock_by_room(session, room)

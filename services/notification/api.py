@@ -38,8 +38,12 @@ class NotificationRequest(Body):
     template: Slug
     channel: Channel = Channel.INBOX
     parameters: dict[Slug, Line] = Field(default_factory=dict, max_length=10)
-    reference: Reference | None = Field(default=None, description="What it is about, such as appointments/<id>")
-    not_before: AwareDatetime | None = Field(default=None, description="Earliest time to send it; now by default")
+    reference: Reference | None = Field(
+        default=None, description="What it is about, such as appointments/<id>"
+    )
+    not_before: AwareDatetime | None = Field(
+        default=None, description="Earliest time to send it; now by default"
+    )
 
 
 class NotificationView(View):

@@ -46,4 +46,6 @@ class LocalProvider:
     def send(self, session: Session, message: Outgoing, now: datetime) -> None:
         """Put the message into the inbox, once."""
         if session.get(InboxEntry, message.id) is None:
-            session.add(InboxEntry(id=message.id, subject=message.subject, text=message.text, delivered_at=now))
+            session.add(
+                InboxEntry(id=message.id, subject=message.subject, text=message.text, delivered_at=now)
+            )

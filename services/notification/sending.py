@@ -67,7 +67,9 @@ class Sender:
             log.error("message given up", message=str(message.id), attempts=delivery.attempts)
 
 
-def void_superseded(session: Session, reference: str, templates: frozenset[str], context: ServiceContext) -> None:
+def void_superseded(
+    session: Session, reference: str, templates: frozenset[str], context: ServiceContext
+) -> None:
     """Make queued messages of these templates about `reference` void."""
     if not reference or not templates:
         return

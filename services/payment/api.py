@@ -47,7 +47,9 @@ async def refuse_card_numbers(request: Request) -> None:
     except RecursionError:
         raise unprocessable("The body is nested too deeply.", type="validation") from None
     if found:
-        raise unprocessable("Card numbers are not accepted here: send the provider's token.", type="card-data")
+        raise unprocessable(
+            "Card numbers are not accepted here: send the provider's token.", type="card-data"
+        )
 
 
 router = APIRouter(tags=["payment"], dependencies=[Depends(refuse_card_numbers)])
@@ -67,7 +69,9 @@ def list_tariffs(_: AnyPartyDep) -> TariffList:
 
 
 @router.post("/v1/payments", status_code=201, response_model=PaymentView, responses=problems(402))
-def pay(body: PaymentRequest, principal: PatientDep, flow: FlowDep, session: SessionDep, once: OnceDep) -> Response:
+def pay(
+    body: PaymentRequest, principal: PatientDep, flow: FlowDep, session: SessionDep, once: OnceDep
+) -> Response:
     """Pay for one's appointment. The same key with other parameters is refused; a decline is 402 and is final."""
     return once(lambda: flow.pay(session, principal, body, once.key))
 
@@ -149,7 +153,9 @@ def read_invoice(number: str, principal: AnyPartyDep, session: SessionDep) -> In
     invoice = session.get(Invoice, number) if number.isprintable() else None
     if invoice is None:
         raise not_found("invoice")
-    _check_party(principal, invoice.patient, invoice.practitioner, "invoice.read", f"invoices/{number}", "invoice")
+    _check_party(
+        principal, invoice.patient, invoice.practitioner, "invoice.read", f"invoices/{number}", "invoice"
+    )
     record_access(session, principal, "invoice.read", f"invoices/{number}", patient=invoice.patient)
     return invoice_view(invoice)
 

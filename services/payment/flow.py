@@ -97,7 +97,9 @@ class PaymentFlow:
         row.become(payment)
         record_audit(session, principal, "payment.cancelled", f"payments/{row.id}", patient=row.patient)
 
-    def refund(self, session: Session, principal: Principal, row: PaymentRow, amount: Money | None, key: str) -> str:
+    def refund(
+        self, session: Session, principal: Principal, row: PaymentRow, amount: Money | None, key: str
+    ) -> str:
         """Pay back; returns the credit note's number. Raises PaymentRefused when that is more than is left."""
         before = row.payment
         money = amount if amount is not None else before.amount - before.refunded
@@ -135,11 +137,18 @@ class PaymentFlow:
         self, session: Session, principal: Principal, row: PaymentRow, kind: InvoiceKind, amount: Money
     ) -> str:
         action, message = (
-            ("payment.captured", "payment-receipt") if kind == "invoice" else ("payment.refunded", "payment-refunded")
+            ("payment.captured", "payment-receipt")
+            if kind == "invoice"
+            else ("payment.refunded", "payment-refunded")
         )
         session.flush()
         record_audit(
-            session, principal, action, f"payments/{row.id}", patient=row.patient, detail={"amount": str(amount)}
+            session,
+            principal,
+            action,
+            f"payments/{row.id}",
+            patient=row.patient,
+            detail={"amount": str(amount)},
         )
         invoice = issue_invoice(session, row, kind, amount, self._context.clock.now())
         enqueue(

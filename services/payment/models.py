@@ -56,7 +56,9 @@ class PaymentRow(Base):
     def payment(self) -> Payment:
         """The money side."""
         return Payment(
-            Money(self.amount_minor, self.currency), Status(self.status), Money(self.refunded_minor, self.currency)
+            Money(self.amount_minor, self.currency),
+            Status(self.status),
+            Money(self.refunded_minor, self.currency),
         )
 
     def become(self, payment: Payment) -> None:

@@ -17,7 +17,9 @@ from services.payment.rules import invoice_number
 InvoiceKind = Literal["invoice", "credit-note"]
 
 
-def issue_invoice(session: Session, row: PaymentRow, kind: InvoiceKind, amount: Money, now: datetime) -> Invoice:
+def issue_invoice(
+    session: Session, row: PaymentRow, kind: InvoiceKind, amount: Money, now: datetime
+) -> Invoice:
     """Issue the next invoice. Call it last: it holds the year's counter until the transaction ends.
 
     A transaction that fails gives its number back with everything else, so the sequence has no gaps.

@@ -30,7 +30,9 @@ class PaymentRequest(Body):
     appointment_id: uuid.UUID
     amount: Amount
     payment_token: Token = Field(examples=["tok_visa"])
-    capture: bool = Field(default=True, description="Take the money now; otherwise reserve it and capture later")
+    capture: bool = Field(
+        default=True, description="Take the money now; otherwise reserve it and capture later"
+    )
 
 
 class RefundRequest(Body):

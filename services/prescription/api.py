@@ -82,7 +82,9 @@ class PrescriptionView(View):
     status: Status
     status_at: datetime
     revocation_reason: str
-    document: str = Field(description="JWS in compact form; verify it with /.well-known/prescription-jwks.json")
+    document: str = Field(
+        description="JWS in compact form; verify it with /.well-known/prescription-jwks.json"
+    )
 
 
 class PrescriptionList(View):
@@ -189,7 +191,9 @@ def list_prescriptions(
     """A patient's own prescriptions, or those that a practitioner wrote."""
     owner = PrescriptionRow.patient if principal.role == "patient" else PrescriptionRow.prescriber
     query = select(PrescriptionRow).where(owner == principal.subject)
-    rows = session.scalars(query.order_by(PrescriptionRow.issued_at.desc(), PrescriptionRow.id).limit(limit)).all()
+    rows = session.scalars(
+        query.order_by(PrescriptionRow.issued_at.desc(), PrescriptionRow.id).limit(limit)
+    ).all()
     for row in rows:
         _access(session, principal, row)
     return PrescriptionList(prescriptions=[_view(row, keys) for row in rows])

@@ -64,6 +64,8 @@ class Resource:
     """A valid resource, and what the service needs to know of it without reading it again."""
 
     type: ResourceType
+    given_id: str
+    """The id that the client wrote into it; empty when none."""
     document: dict[str, Any]
     """The resource without `id` and `meta`, which are the server's."""
     patient: str
@@ -92,6 +94,7 @@ def parse(kind: ResourceType, body: bytes) -> Resource:
     )
     return Resource(
         type=kind,
+        given_id=str(cast("Any", model).id or ""),
         document=given,
         patient="" if kind == "Patient" else _reference(given, "subject", "Patient"),
         encounter=_reference(given, "encounter", "Encounter") if "encounter" in given else "",

@@ -48,7 +48,9 @@ def upgrade() -> None:
         "invoice",
         sa.Column("number", sa.String(16), primary_key=True),
         sa.Column("kind", sa.String(16), nullable=False),
-        sa.Column("payment_id", sa.Uuid, sa.ForeignKey("payment.id", name="fk_invoice_payment_id"), nullable=False),
+        sa.Column(
+            "payment_id", sa.Uuid, sa.ForeignKey("payment.id", name="fk_invoice_payment_id"), nullable=False
+        ),
         sa.Column("patient", sa.String(128), nullable=False),
         sa.Column("practitioner", sa.String(128), nullable=False),
         sa.Column("amount_minor", sa.Integer, nullable=False),

@@ -157,10 +157,14 @@ def test_a_patient_waits_until_admitted(act: Act, client: Any, signer: TokenSign
     assert (admitted.status_code, admitted.json()["state"]) == (200, "waiting")
     joined = act("patient", f"consultations/{identifier}/join")
     assert (joined.status_code, joined.json()["status"]) == (200, "admitted")
-    assert client.get("/v1/waiting-room", headers=signer.headers("practitioner", DOCTOR)).json()["waiting"] == []
+    assert (
+        client.get("/v1/waiting-room", headers=signer.headers("practitioner", DOCTOR)).json()["waiting"] == []
+    )
 
 
-def test_patients_wait_in_the_order_of_their_coming(act: Act, clock: FixedClock, client: Any, signer: TokenSigner) -> None:
+def test_patients_wait_in_the_order_of_their_coming(
+    act: Act, clock: FixedClock, client: Any, signer: TokenSigner
+) -> None:
     first, second = (open_(act).json()["id"] for _ in range(2))
     for identifier in (second, first):
         clock.advance(seconds=30)
@@ -192,7 +196,9 @@ def test_nobody_joins_without_consent(act: Act, consent: dict[str, bool], client
         refused = act(role, f"consultations/{identifier}/join")
         assert (refused.status_code, refused.json()["type"]) == (403, "urn:vitalops:problem:consent-required")
     client.deliver()
-    assert [event["outcome"] for event in platform.audit if event["action"] == "consultation.joined"] == ["denied"] * 2
+    assert [event["outcome"] for event in platform.audit if event["action"] == "consultation.joined"] == [
+        "denied"
+    ] * 2
 
 
 def test_without_the_consent_service_nobody_joins(act: Act, platform: Any) -> None:
@@ -211,11 +217,17 @@ def test_webhooks_carry_a_call_through_its_life(
     assert current["state"] == "in_call"
     assert current["media_at"] is not None
     for party, sid in (("practitioner", "PA_d"), ("patient", "PA_p")):
-        room.report("participant_left", identities[party], sid, participant={"disconnectReason": "CLIENT_INITIATED"})
+        room.report(
+            "participant_left", identities[party], sid, participant={"disconnectReason": "CLIENT_INITIATED"}
+        )
     assert read(client, signer, identifier)["state"] == "joined"
     for _ in range(2):
         completed = act("practitioner", f"consultations/{identifier}/complete")
-        assert (completed.status_code, completed.json()["state"], completed.json()["ended"]) == (200, "completed", True)
+        assert (completed.status_code, completed.json()["state"], completed.json()["ended"]) == (
+            200,
+            "completed",
+            True,
+        )
     assert act("patient", f"consultations/{identifier}/join").status_code == 409
     client.deliver()
     states = [event["action"] for event in platform.audit if event["actor"] == "media-server"]
@@ -226,10 +238,14 @@ def test_webhooks_carry_a_call_through_its_life(
     assert 'vitalops_consultations_ended_total{outcome="completed"} 1.0' in metrics
 
 
-def test_a_lost_connection_is_a_drop(client: Any, signer: TokenSigner, call: tuple[str, Room, dict[str, str]]) -> None:
+def test_a_lost_connection_is_a_drop(
+    client: Any, signer: TokenSigner, call: tuple[str, Room, dict[str, str]]
+) -> None:
     identifier, room, identities = call
     in_call(room, identities)
-    room.report("participant_left", identities["patient"], "PA_p", participant={"disconnectReason": "SIGNAL_CLOSE"})
+    room.report(
+        "participant_left", identities["patient"], "PA_p", participant={"disconnectReason": "SIGNAL_CLOSE"}
+    )
     assert read(client, signer, identifier)["state"] == "dropped"
 
 
@@ -239,7 +255,9 @@ def test_a_webhook_delivered_twice_counts_once(
     identifier, room, identities = call
     before = len(read(client, signer, identifier)["timeline"])
     for _ in range(3):
-        assert room.report("participant_joined", identities["patient"], "PA_p", id="EV_same").status_code == 204
+        assert (
+            room.report("participant_joined", identities["patient"], "PA_p", id="EV_same").status_code == 204
+        )
     assert len(read(client, signer, identifier)["timeline"]) == before + 1
 
 
@@ -248,7 +266,10 @@ def test_webhooks_of_other_rooms_and_participants_change_nothing(
 ) -> None:
     identifier, room, identities = call
     before = read(client, signer, identifier)
-    assert Room(client, clock, "somebody-elses").report("participant_joined", "patient-1", "PA").status_code == 204
+    assert (
+        Room(client, clock, "somebody-elses").report("participant_joined", "patient-1", "PA").status_code
+        == 204
+    )
     assert room.report("participant_joined", "egress-1", "PA_e").status_code == 204
     assert read(client, signer, identifier) == before
 
@@ -267,11 +288,19 @@ def test_webhooks_of_other_rooms_and_participants_change_nothing(
     ],
 )
 def test_an_unsigned_webhook_is_refused(
-    client: Any, signer: TokenSigner, call: tuple[str, Room, dict[str, str]], authorize: Callable[[bytes, str], str]
+    client: Any,
+    signer: TokenSigner,
+    call: tuple[str, Room, dict[str, str]],
+    authorize: Callable[[bytes, str], str],
 ) -> None:
     identifier, room, identities = call
     before = read(client, signer, identifier)
-    hook = {"event": "participant_joined", "id": "EV_1", "room": {"name": room.room}, "participant": {"identity": "x"}}
+    hook = {
+        "event": "participant_joined",
+        "id": "EV_1",
+        "room": {"name": room.room},
+        "participant": {"identity": "x"},
+    }
     body = json.dumps(hook).encode()
     headers = {"authorization": authorize(body, signer.token("service", "scheduling"))}
     assert client.post("/v1/livekit/webhook", content=body, headers=headers).status_code == 401
@@ -302,7 +331,10 @@ def test_consultations_that_nobody_ends_are_ended(
     assert read(client, signer, missed)["state"] == "booked"
     clock.advance(minutes=51)
     sweeper.step()
-    assert (read(client, signer, missed)["state"], read(client, signer, identifier)["state"]) == ("missed", "in_call")
+    assert (read(client, signer, missed)["state"], read(client, signer, identifier)["state"]) == (
+        "missed",
+        "in_call",
+    )
     assert 'vitalops_consultations{state="in_call"} 1.0' in client.get("/metrics").text
     clock.advance(hours=6)
     sweeper.step()
@@ -321,7 +353,10 @@ def test_strangers_see_and_do_nothing(act: Act, client: Any, signer: TokenSigner
     for step in ("admit", "complete"):
         assert act("patient", f"consultations/{identifier}/{step}").status_code == 403
         assert act("practitioner", f"consultations/{identifier}/{step}", OTHER_DOCTOR).status_code == 404
-    assert client.get("/v1/waiting-room", headers=signer.headers("practitioner", OTHER_DOCTOR)).json()["waiting"] == []
+    assert (
+        client.get("/v1/waiting-room", headers=signer.headers("practitioner", OTHER_DOCTOR)).json()["waiting"]
+        == []
+    )
     for role, subject in (("patient", PATIENT), ("practitioner", DOCTOR), ("service", "prescription")):
         assert client.get(path, headers=signer.headers(role, subject)).status_code == 200
     client.deliver()

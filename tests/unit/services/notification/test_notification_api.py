@@ -92,10 +92,15 @@ def test_a_refused_message_is_tried_again_later(client: Any, signer: TokenSigner
         clock.advance(minutes=1)
     assert read(client, signer, identifier)["status"] == "queued"
     send(client, provider)
-    assert (read(client, signer, identifier)["status"], read(client, signer, identifier)["attempts"]) == ("sent", 3)
+    assert (read(client, signer, identifier)["status"], read(client, signer, identifier)["attempts"]) == (
+        "sent",
+        3,
+    )
 
 
-def test_a_message_that_is_always_refused_is_given_up(client: Any, signer: TokenSigner, clock: FixedClock) -> None:
+def test_a_message_that_is_always_refused_is_given_up(
+    client: Any, signer: TokenSigner, clock: FixedClock
+) -> None:
     identifier, provider = queue(client, signer).json()["id"], Flaky(1000)
     for _ in range(MAX_ATTEMPTS + 3):
         send(client, provider)
@@ -122,7 +127,9 @@ def test_a_cancelled_appointments_reminder_is_void(
     if cancelled_first:
         queue(client, signer, "appointment-cancelled", **about)
     reminder = queue(client, signer, "appointment-reminder", not_before=later, **about).json()["id"]
-    other = queue(client, signer, "appointment-reminder", not_before=later, reference="appointments/2").json()["id"]
+    other = queue(
+        client, signer, "appointment-reminder", not_before=later, reference="appointments/2"
+    ).json()["id"]
     if not cancelled_first:
         queue(client, signer, "appointment-cancelled", **about)
     clock.advance(hours=3)
@@ -140,7 +147,12 @@ def test_a_message_delivered_twice_by_an_outbox_is_one_message(client: Any, sign
 
 @pytest.mark.parametrize(
     "change",
-    [{"template": "newsletter"}, {"parameters": {"starts_at": "bring the biopsy"}}, {"parameters": {}}, {"text": "hello"}],
+    [
+        {"template": "newsletter"},
+        {"parameters": {"starts_at": "bring the biopsy"}},
+        {"parameters": {}},
+        {"text": "hello"},
+    ],
 )
 def test_free_text_is_refused(client: Any, signer: TokenSigner, change: dict[str, Any]) -> None:
     refused = queue(client, signer, **change)

@@ -32,7 +32,9 @@ def an_appointment(first: str = "a") -> str:
     return first + str(uuid.uuid4())[1:]
 
 
-def pay(client: Any, signer: TokenSigner, patient: str = PATIENT, *, key: str | None = None, **change: Any) -> Any:
+def pay(
+    client: Any, signer: TokenSigner, patient: str = PATIENT, *, key: str | None = None, **change: Any
+) -> Any:
     body = {"appointment_id": an_appointment(), "amount": PRICE, "payment_token": "tok_visa"} | change
     return client.post("/v1/payments", json=body, headers=signer.headers("patient", patient, key=key))
 
@@ -45,7 +47,9 @@ def test_migrations_make_the_models_tables(tmp_path: Any) -> None:
     assert_migrations_match(SERVICE, tmp_path)
 
 
-def test_a_payment_is_captured_invoiced_and_receipted(client: Any, signer: TokenSigner, platform: Any) -> None:
+def test_a_payment_is_captured_invoiced_and_receipted(
+    client: Any, signer: TokenSigner, platform: Any
+) -> None:
     paid = pay(client, signer)
     assert paid.status_code == 201
     assert paid.json()["status"] == "captured"
@@ -72,9 +76,15 @@ def test_a_replay_with_the_same_parameters_is_the_same_payment(client: Any, sign
 
 @pytest.mark.parametrize(
     "change",
-    [{"payment_token": "tok_mastercard"}, {"amount": {"minor": 6000, "currency": "CHF"}}, {"appointment_id": an_appointment()}],
+    [
+        {"payment_token": "tok_mastercard"},
+        {"amount": {"minor": 6000, "currency": "CHF"}},
+        {"appointment_id": an_appointment()},
+    ],
 )
-def test_a_replay_with_other_parameters_is_refused(client: Any, signer: TokenSigner, change: dict[str, Any]) -> None:
+def test_a_replay_with_other_parameters_is_refused(
+    client: Any, signer: TokenSigner, change: dict[str, Any]
+) -> None:
     appointment = an_appointment()
     assert pay(client, signer, key="key-00000001", appointment_id=appointment).status_code == 201
     replay = pay(client, signer, key="key-00000001", **({"appointment_id": appointment} | change))
@@ -189,16 +199,23 @@ def test_strangers_see_nothing(client: Any, signer: TokenSigner, platform: Any) 
             assert client.get(place, headers=stranger).status_code == 404
         assert client.get("/v1/payments", headers=stranger).json()["payments"] == []
         assert client.get("/v1/invoices", headers=stranger).json()["invoices"] == []
-    assert client.post(f"{places[0]}/cancellation", headers=signer.headers("patient", OTHER)).status_code == 404
+    assert (
+        client.post(f"{places[0]}/cancellation", headers=signer.headers("patient", OTHER)).status_code == 404
+    )
     for role, subject in (("patient", PATIENT), ("practitioner", DOCTOR), ("service", "scheduling")):
         for place in places:
             assert client.get(place, headers=signer.headers(role, subject)).status_code == 200
     client.deliver()
-    assert {event["actor"] for event in platform.audit if event["outcome"] == "denied"} == {OTHER, OTHER_DOCTOR}
+    assert {event["actor"] for event in platform.audit if event["outcome"] == "denied"} == {
+        OTHER,
+        OTHER_DOCTOR,
+    }
 
 
 def test_patients_do_not_capture_or_refund(client: Any, signer: TokenSigner) -> None:
     payment = pay(client, signer, capture=False).json()
     for step in ("capture", "refunds"):
-        answer = client.post(f"/v1/payments/{payment['id']}/{step}", json={}, headers=signer.headers("patient", PATIENT))
+        answer = client.post(
+            f"/v1/payments/{payment['id']}/{step}", json={}, headers=signer.headers("patient", PATIENT)
+        )
         assert answer.status_code == 403

@@ -20,7 +20,12 @@ from services.prescription.rules import verify
 from services.prescription.service import KEYS_SECRET, SERVICE
 
 PATIENT, OTHER, DOCTOR, OTHER_DOCTOR = (str(uuid.uuid4()) for _ in range(4))
-ITEM = {"system": "ATC", "code": "J01CA04", "dosage": "1 capsule three times a day for 6 days", "quantity": 18}
+ITEM = {
+    "system": "ATC",
+    "code": "J01CA04",
+    "dosage": "1 capsule three times a day for 6 days",
+    "quantity": 18,
+}
 
 
 def ring_file(*not_before: float, curve: str = "P-256") -> str:
@@ -53,13 +58,19 @@ def a_consultation(first: str = "a") -> str:
     return first + str(uuid.uuid4())[1:]
 
 
-def prescribe(client: Any, signer: TokenSigner, doctor: str = DOCTOR, *, mfa: bool = True, **change: Any) -> Any:
+def prescribe(
+    client: Any, signer: TokenSigner, doctor: str = DOCTOR, *, mfa: bool = True, **change: Any
+) -> Any:
     body = {"consultation_id": a_consultation(), "items": [ITEM]} | change
-    return client.post("/v1/prescriptions", json=body, headers=signer.headers("practitioner", doctor, mfa=mfa))
+    return client.post(
+        "/v1/prescriptions", json=body, headers=signer.headers("practitioner", doctor, mfa=mfa)
+    )
 
 
 def check(client: Any, signer: TokenSigner, document: str) -> Any:
-    return client.post("/v1/verify", json={"document": document}, headers=signer.headers("service", "pharmacy")).json()
+    return client.post(
+        "/v1/verify", json={"document": document}, headers=signer.headers("service", "pharmacy")
+    ).json()
 
 
 def test_migrations_make_the_models_tables(tmp_path: Path) -> None:
@@ -132,20 +143,32 @@ def test_only_the_consultations_practitioner_prescribes(client: Any, signer: Tok
     refused = prescribe(client, signer, OTHER_DOCTOR)
     assert refused.json()["type"] == "urn:vitalops:problem:unknown-consultation"
     body = {"consultation_id": a_consultation(), "items": [ITEM]}
-    assert client.post("/v1/prescriptions", json=body, headers=signer.headers("patient", PATIENT)).status_code == 403
+    assert (
+        client.post("/v1/prescriptions", json=body, headers=signer.headers("patient", PATIENT)).status_code
+        == 403
+    )
 
 
 def test_a_revoked_prescription_stays_in_the_archive_and_says_so(client: Any, signer: TokenSigner) -> None:
     issued = prescribe(client, signer).json()
     path = f"/v1/prescriptions/{issued['id']}"
     body, mine = {"reason": "interaction"}, signer.headers("practitioner", DOCTOR)
-    assert client.post(f"{path}/revocation", json=body, headers=signer.headers("practitioner", OTHER_DOCTOR)).status_code == 404
+    assert (
+        client.post(
+            f"{path}/revocation", json=body, headers=signer.headers("practitioner", OTHER_DOCTOR)
+        ).status_code
+        == 404
+    )
     for _ in range(2):
         assert client.post(f"{path}/revocation", json=body, headers=mine).json()["status"] == "revoked"
     assert check(client, signer, issued["document"])["status"] == "revoked"
-    assert client.get(path, headers=signer.headers("patient", PATIENT)).json()["document"] == issued["document"]
+    assert (
+        client.get(path, headers=signer.headers("patient", PATIENT)).json()["document"] == issued["document"]
+    )
     dispensed = client.post(
-        f"{path}/dispensing", json={"document": issued["document"]}, headers=signer.headers("service", "pharmacy")
+        f"{path}/dispensing",
+        json={"document": issued["document"]},
+        headers=signer.headers("service", "pharmacy"),
     )
     assert dispensed.status_code == 409
 
@@ -153,7 +176,9 @@ def test_a_revoked_prescription_stays_in_the_archive_and_says_so(client: Any, si
 def test_a_prescription_is_dispensed_once_to_who_presents_it(client: Any, signer: TokenSigner) -> None:
     issued = prescribe(client, signer).json()
     path, pharmacy = f"/v1/prescriptions/{issued['id']}", signer.headers("service", "pharmacy")
-    assert client.post(f"{path}/dispensing", json={"document": "another"}, headers=pharmacy).status_code == 422
+    assert (
+        client.post(f"{path}/dispensing", json={"document": "another"}, headers=pharmacy).status_code == 422
+    )
     answers = [
         client.post(f"{path}/dispensing", json={"document": issued["document"]}, headers=pharmacy).status_code
         for _ in range(2)
@@ -171,7 +196,10 @@ def test_an_expired_prescription_is_genuine_but_not_dispensed(
     answer = check(client, signer, issued["document"])
     assert (answer["genuine"], answer["expired"]) == (True, True)
     body, pharmacy = {"document": issued["document"]}, signer.headers("service", "pharmacy")
-    assert client.post(f"/v1/prescriptions/{issued['id']}/dispensing", json=body, headers=pharmacy).status_code == 409
+    assert (
+        client.post(f"/v1/prescriptions/{issued['id']}/dispensing", json=body, headers=pharmacy).status_code
+        == 409
+    )
 
 
 def test_strangers_see_nothing(client: Any, signer: TokenSigner, platform: Any) -> None:
@@ -185,7 +213,10 @@ def test_strangers_see_nothing(client: Any, signer: TokenSigner, platform: Any) 
         assert client.get(f"/v1/prescriptions/{identifier}", headers=party).status_code == 200
         assert len(client.get("/v1/prescriptions", headers=party).json()["prescriptions"]) == 1
     client.deliver()
-    assert {event["actor"] for event in platform.audit if event["outcome"] == "denied"} == {OTHER, OTHER_DOCTOR}
+    assert {event["actor"] for event in platform.audit if event["outcome"] == "denied"} == {
+        OTHER,
+        OTHER_DOCTOR,
+    }
 
 
 def test_the_newest_key_whose_time_has_come_signs_and_all_are_published(clock: FixedClock) -> None:

@@ -96,7 +96,7 @@ def test_a_presented_resource_carries_the_servers_id_and_version() -> None:
     assert shown["id"] == "o-1"
     assert shown["meta"] == {"versionId": "3", "lastUpdated": "2026-01-05T09:00:00.000Z"}
     again = parse("Observation", json.dumps(shown).encode())
-    assert again == parse("Observation", body(NOTE))
+    assert again == parse("Observation", body(NOTE, id="o-1"))
 
 
 @pytest.mark.parametrize("count", [0, 2])

@@ -1,0 +1,316 @@
+"""FHIR R4 interface of records: read, vread, create, update and search of three resource types."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from services.common.access import record_access
+from services.common.audit import record_audit
+from services.common.auth import Principal, require
+from services.common.context import ServiceContext, service_context
+from services.common.db import SessionDep
+from services.common.idempotency import OnceDep, Reply
+from services.common.problems import ProblemError, conflict, not_found, unprocessable
+from services.records import store
+from services.records.fhir import (
+    ID,
+    MEDIA_TYPE,
+    InvalidResource,
+    Resource,
+    ResourceType,
+    bundle,
+    capability_statement,
+    parse,
+    present,
+)
+from services.records.models import ResourceRow, VersionRow
+from services.records.outcomes import FhirRoute, fhir_problems, invalid_resource
+from services.records.rights import check_access, check_writer
+
+_USUAL = fhir_problems(400, 401, 403, 404, 422, 503)
+_WRITING = _USUAL | fhir_problems(409)
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {
+                    "type": "object",
+                    "required": ["resourceType"],
+                    "properties": {"resourceType": {"enum": ["Patient", "Encounter", "Observation"]}},
+                }
+            }
+        },
+    }
+}
+
+router = APIRouter(tags=["fhir"], route_class=FhirRoute)
+
+ContextDep = Annotated[ServiceContext, Depends(service_context)]
+PersonDep = Annotated[Principal, Depends(require(role={"patient", "practitioner"}))]
+IdPath = Annotated[str, Path(pattern=f"^{ID.pattern}$")]
+Reference = Annotated[str | None, Query(max_length=200)]
+
+
+class FhirResponse(JSONResponse):
+    """JSON as FHIR names it."""
+
+    media_type = MEDIA_TYPE
+
+
+async def _read_body(request: Request) -> bytes:
+    return await request.body()
+
+
+BodyDep = Annotated[bytes, Depends(_read_body)]
+
+
+@router.get("/fhir/metadata", response_class=FhirResponse, responses=fhir_problems(503))
+def metadata(context: ContextDep) -> Response:
+    """The CapabilityStatement. Needs no token."""
+    return FhirResponse(capability_statement(context.clock.now()))
+
+
+@router.post(
+    "/fhir/{kind}", status_code=201, response_class=FhirResponse, responses=_WRITING, openapi_extra=_BODY
+)
+def create(
+    kind: ResourceType,
+    body: BodyDep,
+    principal: PersonDep,
+    context: ContextDep,
+    session: SessionDep,
+    once: OnceDep,
+) -> Response:
+    """Create a resource. A patient creates their own Patient, a practitioner what belongs to a consenting patient."""
+
+    def effect() -> Reply:
+        check_writer(principal, kind)
+        resource = _parse(kind, body)
+        identifier = principal.subject if kind == "Patient" else str(uuid.uuid4())
+        patient = resource.patient or identifier
+        name = f"{kind}/{identifier}"
+        check_access(context, principal, patient=patient, action="record.created", resource=name)
+        _check_encounter(session, resource, patient)
+        try:
+            row = store.create(session, identifier, resource, principal.subject, context.clock.now())
+        except IntegrityError as error:
+            raise conflict("The resource exists: update it instead.", type="exists") from error
+        record_audit(session, principal, "record.created", name, patient=patient)
+        return Reply(_present(row), location=f"/records/fhir/{name}/_history/1", media_type=MEDIA_TYPE)
+
+    response = once(effect)
+    response.headers["etag"] = _etag(1)
+    return response
+
+
+@router.put(
+    "/fhir/{kind}/{resource_id}",
+    response_class=FhirResponse,
+    responses=_WRITING | fhir_problems(412, 428),
+    openapi_extra=_BODY,
+)
+def update(
+    kind: ResourceType,
+    resource_id: IdPath,
+    body: BodyDep,
+    principal: PersonDep,
+    context: ContextDep,
+    session: SessionDep,
+    if_match: Annotated[
+        str | None, Header(description="ETag of the version that is replaced", max_length=40)
+    ] = None,
+) -> Response:
+    """Replace a resource by a new version; the one replaced is named in If-Match."""
+    check_writer(principal, kind)
+    resource = _parse(kind, body)
+    seen = _load(session, kind, resource_id)
+    name = f"{kind}/{resource_id}"
+    check_access(context, principal, patient=seen.patient, action="record.updated", resource=name)
+    if resource.given_id not in ("", resource_id) or (resource.patient or resource_id) != seen.patient:
+        raise unprocessable("The id and the patient of a resource do not change.", type="moved")
+    _check_encounter(session, resource, seen.patient)
+    if if_match is None:
+        raise ProblemError(
+            428, "precondition-required", "Precondition required", "Name the version in If-Match."
+        )
+    row = session.get_one(ResourceRow, (kind, resource_id), with_for_update=True, populate_existing=True)
+    if if_match != _etag(row.version):
+        raise ProblemError(412, "version-conflict", "Precondition failed", "There is another version by now.")
+    store.update(session, row, resource, principal.subject, context.clock.now())
+    record_audit(
+        session, principal, "record.updated", name, patient=row.patient, detail={"version": str(row.version)}
+    )
+    return _respond(row)
+
+
+@router.get("/fhir/{kind}/{resource_id}", response_class=FhirResponse, responses=_USUAL)
+def read(
+    kind: ResourceType, resource_id: IdPath, principal: PersonDep, context: ContextDep, session: SessionDep
+) -> Response:
+    """One resource as it is now."""
+    row = _load(session, kind, resource_id)
+    _record_read(context, session, principal, row.patient, f"{kind}/{resource_id}")
+    return _respond(row)
+
+
+@router.get("/fhir/{kind}/{resource_id}/_history/{version}", response_class=FhirResponse, responses=_USUAL)
+def read_version(
+    kind: ResourceType,
+    resource_id: IdPath,
+    version: Annotated[int, Path(ge=1, le=2**31 - 1)],
+    principal: PersonDep,
+    context: ContextDep,
+    session: SessionDep,
+) -> Response:
+    """One resource as it was."""
+    row = _load(session, kind, resource_id)
+    _record_read(context, session, principal, row.patient, f"{kind}/{resource_id}/_history/{version}")
+    kept = session.get(VersionRow, (kind, resource_id, version))
+    if kept is None:
+        raise not_found("version")
+    return _respond(kept)
+
+
+@router.get("/fhir/{kind}", response_class=FhirResponse, responses=_USUAL)
+def search(
+    kind: ResourceType,
+    request: Request,
+    principal: PersonDep,
+    context: ContextDep,
+    session: SessionDep,
+    resource_id: Annotated[str | None, Query(alias="_id", max_length=64)] = None,
+    patient: Reference = None,
+    subject: Reference = None,
+    encounter: Reference = None,
+    code: Annotated[
+        str | None, Query(max_length=400, description="[system|]code, several separated by commas")
+    ] = None,
+    count: Annotated[int, Query(alias="_count", ge=1, le=200)] = 50,
+    offset: Annotated[int, Query(alias="_offset", ge=0, le=100_000)] = 0,
+) -> Response:
+    """Search in one patient's record: a patient's own, or the one that a practitioner names."""
+    _check_parameters(kind, request)
+    whose = _whose(principal, kind, patient or subject, resource_id)
+    found = store.Search(
+        type=kind,
+        patient=whose,
+        id=resource_id or "",
+        encounter=_reference(encounter, "Encounter"),
+        codes=_tokens(code),
+        count=count,
+        offset=offset,
+    )
+    _record_read(context, session, principal, whose, kind)
+    rows, total = store.find(session, found)
+    base = f"{context.settings.issuer.removesuffix('/identity')}/records/fhir"
+    return FhirResponse(
+        bundle(
+            [(f"{base}/{kind}/{row.id}", _present(row)) for row in rows],
+            total=total,
+            links=_links(f"{base}/{kind}", request, found, total),
+        )
+    )
+
+
+def _parse(kind: ResourceType, body: bytes) -> Resource:
+    try:
+        return parse(kind, body)
+    except InvalidResource as error:
+        raise invalid_resource(error) from error
+
+
+def _load(session: Session, kind: ResourceType, resource_id: str) -> ResourceRow:
+    row = session.get(ResourceRow, (kind, resource_id))
+    if row is None:
+        raise not_found("resource")
+    return row
+
+
+def _record_read(
+    context: ServiceContext, session: Session, principal: Principal, patient: str, resource: str
+) -> None:
+    check_access(context, principal, patient=patient, action="record.read", resource=resource)
+    record_access(session, principal, "record.read", resource, patient=patient)
+
+
+def _check_encounter(session: Session, resource: Resource, patient: str) -> None:
+    if resource.encounter:
+        encounter = session.get(ResourceRow, ("Encounter", resource.encounter))
+        if encounter is None or encounter.patient != patient:
+            raise unprocessable("There is no such encounter of this patient.", type="unknown-encounter")
+
+
+def _check_parameters(kind: ResourceType, request: Request) -> None:
+    # An unknown filter that is quietly ignored shows more than was asked for: http.html#search lets a server refuse.
+    known = {"_id", "_count", "_offset", "patient", "subject", "encounter", "code"}
+    if kind != "Observation":
+        known -= {"encounter", "code"}
+    if kind == "Patient":
+        known -= {"patient", "subject"}
+    if not set(request.query_params) <= known:
+        raise ProblemError(400, "unknown-parameter", "Bad request", f"Search by: {', '.join(sorted(known))}.")
+
+
+def _whose(principal: Principal, kind: ResourceType, named: str | None, resource_id: str | None) -> str:
+    if kind == "Patient":
+        named = resource_id
+    if named is None:
+        if principal.role == "patient":
+            return principal.subject
+        raise ProblemError(400, "patient-missing", "Bad request", "Name the patient to search for.")
+    return _reference(named, "Patient")
+
+
+def _reference(value: str | None, kind: str) -> str:
+    """The id in `id` or `<kind>/id`; empty when there is none."""
+    if value is None:
+        return ""
+    identifier = value.removeprefix(f"{kind}/")
+    if not ID.fullmatch(identifier):
+        raise ProblemError(400, "bad-reference", "Bad request", f"A reference is an id or {kind}/id.")
+    return identifier
+
+
+def _tokens(code: str | None) -> list[store.Token]:
+    if code is None:
+        return []
+    tokens: list[store.Token] = []
+    for part in code.split(","):
+        system, bar, value = part.rpartition("|")
+        if not value or re.search(r"[\x00-\x1f]", part):
+            raise ProblemError(400, "bad-token", "Bad request", "A code is code or system|code.")
+        tokens.append((system if bar else None, value))
+    return tokens
+
+
+def _links(base: str, request: Request, found: store.Search, total: int) -> dict[str, str]:
+    given = dict(request.query_params)
+
+    def link(offset: int) -> str:
+        return f"{base}?{urlencode(given | {'_count': str(found.count), '_offset': str(offset)})}"
+
+    links = {"self": link(found.offset)}
+    if found.offset + found.count < total:
+        links["next"] = link(found.offset + found.count)
+    return links
+
+
+def _etag(version: int) -> str:
+    return f'W/"{version}"'
+
+
+def _present(row: ResourceRow | VersionRow) -> dict[str, Any]:
+    return present(row.document, id=row.id, version=row.version, updated=row.updated_at)
+
+
+def _respond(row: ResourceRow | VersionRow) -> Response:
+    return FhirResponse(_present(row), headers={"etag": _etag(row.version)})

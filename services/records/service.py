@@ -1,0 +1,18 @@
+"""Definition of the records service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.common.definition import ServiceDefinition
+from services.records.api import router
+from services.records.models import Base
+
+SERVICE = ServiceDefinition(
+    name="records",
+    title="Records",
+    description="Health records as FHIR R4: Patient, Encounter and Observation, versioned; every access is recorded.",
+    routers=(router,),
+    metadata=Base.metadata,
+    migrations=Path(__file__).parent / "migrations",
+)
