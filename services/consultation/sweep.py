@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from datetime import timedelta
 from typing import Final
 
@@ -65,4 +64,4 @@ class Sweeper:
             .group_by(Consultation.state)
         )
         with self._context.database.transaction() as session:
-            self._metrics.count(Counter({state: number for state, number in session.execute(under_way)}))
+            self._metrics.count({str(row[0]): int(row[1]) for row in session.execute(under_way)})

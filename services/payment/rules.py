@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 
 from services.payment.money import Money
 
@@ -99,8 +99,10 @@ def holds_card_number(value: object) -> bool:
         case int():
             return holds_card_number(str(abs(value)))
         case Mapping():
+            value = cast("Mapping[object, object]", value)
             return any(holds_card_number(key) or holds_card_number(item) for key, item in value.items())
         case Sequence():
+            value = cast("Sequence[object]", value)
             return any(holds_card_number(item) for item in value)
         case _:
             return False

@@ -22,7 +22,7 @@ from services.common.idempotency import OnceDep
 from services.common.keyring import KeyRing
 from services.common.openapi import problems
 from services.common.outbox import enqueue
-from services.common.problems import conflict, not_found, unprocessable
+from services.common.problems import ProblemError, conflict, not_found, unprocessable
 from services.common.types import Body, Line, View
 from services.prescription.models import PrescriptionRow
 from services.prescription.rules import (
@@ -319,7 +319,13 @@ def _audit(session: Session, principal: Principal, action: str, row: Prescriptio
 
 def _view(row: PrescriptionRow, keys: KeyRing) -> PrescriptionView:
     # Read back through the signature: what is shown is what was signed, or nothing at all.
-    content = verify(row.document, keys.key_set())
+    try:
+        content = verify(row.document, keys.key_set())
+    except BadPrescription as error:
+        found = AuditEntry("prescription.damaged", f"prescriptions/{row.id}", None, row.patient, "failure")
+        raise ProblemError(
+            500, "damaged", "Internal server error", "The archived document does not verify.", audit=found
+        ) from error
     return PrescriptionView(
         id=row.id,
         consultation_id=row.consultation_id,

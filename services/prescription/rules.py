@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey, KeySet
 
 ALGORITHM: Final = "ES256"
 DOCUMENT_TYPE: Final = "prescription+jws"
-"""The `typ` header: a signed document of another kind, such as an access token, is not a prescription (RFC 8725, 3.11)."""
+"""The `typ` header: a signed document of another kind, such as an access token, is none (RFC 8725, 3.11)."""
 
 CodeSystem = Literal["ATC", "CIS"]
 
@@ -32,7 +32,7 @@ class Status(StrEnum):
 
 
 class BadPrescription(Exception):
-    """The document is not an unaltered prescription signed with one of the keys. The message says which check failed."""
+    """Not an unaltered prescription signed with one of the keys. The message says which check failed."""
 
 
 class StatusRefused(Exception):

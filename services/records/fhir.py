@@ -89,9 +89,7 @@ def parse(kind: ResourceType, body: bytes) -> Resource:
         model = MODELS[kind].model_validate_json(body)
     except (ValidationError, ValueError) as error:
         raise InvalidResource(_issues(error)) from None
-    given = cast(
-        "dict[str, Any]", model.model_copy(update={"id": None, "meta": None}).model_dump(mode="json")
-    )
+    given = model.model_copy(update={"id": None, "meta": None}).model_dump(mode="json")
     return Resource(
         type=kind,
         given_id=str(cast("Any", model).id or ""),
@@ -134,7 +132,8 @@ def _issues(error: Exception) -> list[Issue]:
 
 def _reference(document: Mapping[str, Any], name: str, kind: str) -> str:
     """The id behind `<kind>/<id>` in a reference. Raises InvalidResource for an absent or a foreign one."""
-    reference = (document.get(name) or {}).get("reference", "")
+    holder = cast("dict[str, Any]", document.get(name) or {})
+    reference = str(holder.get("reference", ""))
     found = re.fullmatch(rf"{kind}/({ID.pattern})", reference)
     if not found:
         raise InvalidResource(
@@ -144,7 +143,8 @@ def _reference(document: Mapping[str, Any], name: str, kind: str) -> str:
 
 
 def _codings(concept: Any) -> Iterable[tuple[str, str]]:
-    for coding in (concept or {}).get("coding", []):
+    codings = cast("dict[str, Any]", concept or {}).get("coding", [])
+    for coding in cast("list[dict[str, str]]", codings):
         if coding.get("code"):
             yield coding.get("system", ""), coding["code"]
 

@@ -96,7 +96,7 @@ class FhirRoute(APIRoute):
                 headers = MutableHeaders(raw=list(held["headers"]))
                 headers["content-type"] = MEDIA_TYPE
                 headers["content-length"] = str(len(body))
-                start, held = held | {"headers": headers.raw}, None
+                start, held = {**held, "headers": headers.raw}, None
                 await send(start)
                 await send({"type": "http.response.body", "body": body})
                 return

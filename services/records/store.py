@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Select, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from services.records.fhir import Resource, ResourceType
@@ -74,9 +74,7 @@ def _keep(session: Session, row: ResourceRow, resource: Resource) -> None:
 
 def find(session: Session, search: Search) -> tuple[Sequence[ResourceRow], int]:
     """One page of what matches, newest first, and how many match in all."""
-    query: Select[tuple[ResourceRow]] = select(ResourceRow).where(
-        ResourceRow.type == search.type, ResourceRow.patient == search.patient
-    )
+    query = select(ResourceRow).where(ResourceRow.type == search.type, ResourceRow.patient == search.patient)
     if search.id:
         query = query.where(ResourceRow.id == search.id)
     if search.encounter:
@@ -92,7 +90,7 @@ def find(session: Session, search: Search) -> tuple[Sequence[ResourceRow], int]:
     return session.scalars(page).all(), total
 
 
-def _has_code(system: str | None, code: str):  # noqa: ANN202 - SQLAlchemy's own type says nothing more
+def _has_code(system: str | None, code: str) -> ColumnElement[bool]:
     coded = exists().where(
         CodeRow.type == ResourceRow.type, CodeRow.id == ResourceRow.id, CodeRow.code == code
     )

@@ -264,7 +264,7 @@ def test_a_webhook_delivered_twice_counts_once(
 def test_webhooks_of_other_rooms_and_participants_change_nothing(
     client: Any, signer: TokenSigner, clock: FixedClock, call: tuple[str, Room, dict[str, str]]
 ) -> None:
-    identifier, room, identities = call
+    identifier, room, _ = call
     before = read(client, signer, identifier)
     assert (
         Room(client, clock, "somebody-elses").report("participant_joined", "patient-1", "PA").status_code
@@ -293,7 +293,7 @@ def test_an_unsigned_webhook_is_refused(
     call: tuple[str, Room, dict[str, str]],
     authorize: Callable[[bytes, str], str],
 ) -> None:
-    identifier, room, identities = call
+    identifier, room, _ = call
     before = read(client, signer, identifier)
     hook = {
         "event": "participant_joined",

@@ -106,7 +106,9 @@ def test_an_altered_document_is_not_genuine(client: Any, signer: TokenSigner) ->
     assert (answer["genuine"], answer["status"]) == (False, None)
 
 
-def test_what_the_database_was_made_to_say_is_not_shown(client: Any, signer: TokenSigner) -> None:
+def test_what_the_database_was_made_to_say_is_not_shown(
+    client: Any, signer: TokenSigner, platform: Any
+) -> None:
     one, other = prescribe(client, signer).json(), prescribe(client, signer).json()
     head, _, signature = one["document"].split(".")
     forged = f"{head}.{other['document'].split('.')[1]}.{signature}"
@@ -115,8 +117,10 @@ def test_what_the_database_was_made_to_say_is_not_shown(client: Any, signer: Tok
             update(PrescriptionRow).where(PrescriptionRow.id == uuid.UUID(one["id"])).values(document=forged)
         )
     shown = client.get(f"/v1/prescriptions/{one['id']}", headers=signer.headers("patient", PATIENT))
-    assert shown.status_code == 500
+    assert (shown.status_code, shown.json()["type"]) == (500, "urn:vitalops:problem:damaged")
     assert "J01CA04" not in shown.text
+    client.deliver()
+    assert "prescription.damaged" in [event["action"] for event in platform.audit]
 
 
 def test_a_second_factor_is_needed(client: Any, signer: TokenSigner) -> None:
