@@ -20,6 +20,7 @@ from infra.local.regions.objects import cluster_objects
 from infra.local.regions.programs import Program
 from infra.local.regions.sandbox import Sandbox
 from infra.local.regions.supervision import Running, running, send, spawn, wait_gone, wait_until
+from vitalops.errors import UsageError
 from vitalops.ports.progress import Progress
 
 API_SECONDS = 90.0
@@ -76,6 +77,7 @@ class Boot:
     def run(self) -> None:
         """Raises RemoteError where a process ends or does not get ready. What started until then stays: the next run
         goes on from there."""
+        self._check_state()
         with self._phase("network"):
             hierarchies = cgroups.hierarchies()
             cgroups.apply(cgroups.plan(hierarchies, self.region.cgroup, cgroups.root_state(hierarchies)))
@@ -101,6 +103,19 @@ class Boot:
                 api.apply(manifest)
             self._start(hierarchies, catalogue.PROXY, catalogue.COREDNS, catalogue.PROVISIONER)
             self._await_ready(api)
+
+    def _check_state(self) -> None:
+        """A cluster's state holds its addresses: with others it would come up broken."""
+        record = self.region.state / "index"
+        index = str(self.region.addresses.index)
+        if record.exists() and (made := record.read_text().strip()) != index:
+            name = self.region.name
+            raise UsageError(
+                f"{name} was made as region {made} of its platform file and is region {index} now",
+                hint=f"put it back at its place, or delete its data: vitalops regions stop {name} --purge",
+            )
+        self.region.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        record.write_text(index)
 
     def _write_files(self) -> None:
         region = self.region

@@ -169,15 +169,12 @@ def _ensure_identity(
 ) -> Path | None:
     certificate = region.pki / f"{identity.name}.crt"
     key = region.pki / f"{identity.name}.key"
-    config = region.kubeconfig if identity.name == ADMIN else region.pki / f"{identity.name}.kubeconfig"
-    wanted = frozenset(identity.dns) | frozenset(identity.ip)
-    files = (certificate, key, *([config] if identity.client else []))
-    due = not all(path.exists() for path in files)
+    due = not (certificate.exists() and key.exists())
     if not due:
         text = certificate.read_text()
         due = (
             needs_renewal(text, now)
-            or alternative_names(text) != wanted
+            or alternative_names(text) != frozenset(identity.dns) | frozenset(identity.ip)
             or not _issued_by(authority.certificate_pem, text)
         )
     if due:
@@ -190,15 +187,19 @@ def _ensure_identity(
             server=identity.server,
             now=now,
         )
+        # As long as one of the two is missing, an interrupted renewal is due again.
+        certificate.unlink(missing_ok=True)
         write_private(key, issued.key_pem)
-        if identity.client:
-            text = kubeconfig(
-                region, identity.name, authority.certificate_pem, issued.certificate_pem, issued.key_pem
-            )
-            write_private(config, text)
-        # Last: as long as the old certificate is there, an interrupted renewal is due again.
         write_private(certificate, issued.certificate_pem)
-    return config if identity.client else None
+    if not identity.client:
+        return None
+    config = region.kubeconfig if identity.name == ADMIN else region.pki / f"{identity.name}.kubeconfig"
+    text = kubeconfig(
+        region, identity.name, authority.certificate_pem, certificate.read_text(), key.read_text()
+    )
+    if not config.exists() or config.read_text() != text:
+        write_private(config, text)
+    return config
 
 
 def _issued_by(authority_pem: str, certificate_pem: str) -> bool:

@@ -64,7 +64,7 @@ def _layouts(platform: Platform, names: Iterable[str]) -> tuple[Layout, ...]:
     return tuple(layout(platform, name, paths) for name in names)
 
 
-def _known_programs(region: Layout) -> dict[str, Program]:
+def known_programs(region: Layout) -> dict[str, Program]:
     """The programs by name and file name only: enough to recognise them, also where the toolchain is gone."""
     tools = {name: Path(name) for name in (*PROCESS_NAMES, "containerd-shim-runc-v2")}
     return programs(region, tools, {identity.name: region.kubeconfig for identity in identities(region)})
@@ -110,10 +110,9 @@ def stop(platform: Platform, names: Sequence[str], purge: bool, progress: Progre
         began = time.monotonic()
         with exclusive(region.lock, on_wait=waiting):
             progress.step(f"{region.name} stop")
-            teardown.tear_down(region, _known_programs(region))
+            teardown.tear_down(region, known_programs(region))
             if purge:
                 teardown.purge(region)
-        region.lock.unlink(missing_ok=True)
         progress.done(f"{region.name} stop", time.monotonic() - began)
 
     side_by_side(_layouts(platform, names), take_down)
@@ -127,7 +126,7 @@ def status(platform: Platform, names: Sequence[str]) -> list[RegionStatus]:
 
 def _status(region: Layout, seconds: Mapping[str, float] | None = None) -> RegionStatus:
     found = cgroups.hierarchies()
-    alive = running(region, _known_programs(region), found)
+    alive = running(region, known_programs(region), found)
     dead = tuple(name for name in PROCESS_NAMES if name not in alive)
     anything = (
         bool(alive)
@@ -181,6 +180,7 @@ def side_by_side(regions: Sequence[Layout], work: Callable[[Layout], Result]) ->
 
 def logs(platform: Platform, name: str, process: str | None) -> tuple[Path, ...]:
     """Log files of a region's processes. Raises UsageError for an unknown process or a region without logs."""
+    require_local()
     (region,) = _layouts(platform, (name,))
     if process is not None and process not in PROCESS_NAMES:
         raise UsageError(f"no process {process!r} in a region", hint=f"one of: {', '.join(PROCESS_NAMES)}")

