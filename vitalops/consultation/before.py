@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from vitalops.consultation import people, tokens
+from vitalops.consultation import people, tokens, trail
 from vitalops.consultation.http import Partial, bearer
 from vitalops.consultation.signin import Application, discover
 from vitalops.consultation.state import Appointment, Slot, Walk
@@ -32,6 +32,7 @@ async def reach_edge(walk: Walk) -> str:
 
 async def make_accounts(walk: Walk) -> str:
     walk.operator = await people.operator_token(walk.edge, walk.operator_secret)
+    walk.audit_start = await trail.head(walk)
     walk.patient, walk.stranger, walk.practitioner = await asyncio.gather(
         people.register_patient(walk.edge),
         people.register_patient(walk.edge),

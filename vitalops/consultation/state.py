@@ -43,6 +43,13 @@ class Prescription(Partial):
     status: str
 
 
+class Head(Partial):
+    """The end of the audit chain: the number of its last record, and that record's digest."""
+
+    sequence: int
+    digest: str
+
+
 @dataclass(slots=True)
 class Walk:
     """One consultation from outside. Fields without a value are set by the step that learns them."""
@@ -56,6 +63,8 @@ class Walk:
 
     operator: str = field(init=False, repr=False)
     """The operator's access token."""
+    audit_start: Head = field(init=False)
+    """The end of the audit chain before any of this."""
     token_keys: KeySet = field(init=False, repr=False)
     """Public keys of the identity provider."""
     patient: Person = field(init=False)
@@ -66,8 +75,8 @@ class Walk:
     appointment: Appointment | None = None
     consultation_id: str = field(init=False)
     receptions: tuple[Reception, ...] = ()
-    encounter_id: str = field(init=False)
-    note_id: str = field(init=False)
+    record_paths: tuple[str, ...] = ()
+    """Where the patient's record is read, as this consultation left it."""
     prescription: Prescription = field(init=False)
     prescription_keys: KeySet = field(init=False, repr=False)
     payment: Payment = field(init=False)

@@ -1,0 +1,120 @@
+"""The steps of the health record: FHIR R4 resources, written by the practitioner and read by the patient."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from vitalops.consultation.http import Partial, bearer, fresh_key, read
+from vitalops.consultation.people import SYNTHETIC_FAMILY_NAME, Person
+from vitalops.consultation.state import Walk
+from vitalops.consultation.walk import Step, StepFailed
+
+FHIR: Final = "/records/fhir"
+FHIR_TYPE: Final = "application/fhir+json"
+LOINC: Final = "http://loinc.org"
+CONSULT_NOTE: Final = "11488-4"
+OXYGEN_SATURATION: Final = "59408-5"
+NOTE: Final = "Synthetic verification note. No complaint, no finding."
+
+
+class _Resource(Partial):
+    resourceType: str
+    id: str
+    valueString: str | None = None
+
+
+class _Entry(Partial):
+    resource: _Resource
+
+
+class _Bundle(Partial):
+    total: int
+    entry: tuple[_Entry, ...] = ()
+
+
+async def _create(walk: Walk, author: Person, kind: str, body: dict[str, Any]) -> _Resource:
+    headers = bearer(author.token) | fresh_key() | {"content-type": FHIR_TYPE}
+    response = await walk.edge.ask(
+        "POST", f"{FHIR}/{kind}", expect=(201,), headers=headers, json={"resourceType": kind, **body}
+    )
+    return read(_Resource, response)
+
+
+def _observation(walk: Walk, encounter: str, code: str, text: str, **value: Any) -> dict[str, Any]:
+    return {
+        "status": "final",
+        "code": {"coding": [{"system": LOINC, "code": code, "display": text}]},
+        "subject": {"reference": f"Patient/{walk.patient.subject}"},
+        "encounter": {"reference": f"Encounter/{encounter}"},
+        "effectiveDateTime": datetime.now(UTC).isoformat(timespec="seconds"),
+        **value,
+    }
+
+
+async def open_record(walk: Walk) -> str:
+    name = {"use": "official", "family": SYNTHETIC_FAMILY_NAME, "given": ["Patient"]}
+    # HL7's own label for data that is not about anybody real.
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST"}
+    created = await _create(walk, walk.patient, "Patient", {"meta": {"tag": [label]}, "name": [name]})
+    if created.id != walk.patient.subject:
+        raise StepFailed(f"the record is kept under {created.id}, not under the patient's pseudonym")
+    walk.record_paths = (f"{FHIR}/Patient/{created.id}",)
+    return "by the patient, under their pseudonym"
+
+
+async def write_note(walk: Walk) -> str:
+    encounter = await _create(
+        walk,
+        walk.practitioner,
+        "Encounter",
+        {
+            "status": "in-progress",
+            "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "VR"},
+            "subject": {"reference": f"Patient/{walk.patient.subject}"},
+        },
+    )
+    note = await _create(
+        walk,
+        walk.practitioner,
+        "Observation",
+        _observation(walk, encounter.id, CONSULT_NOTE, "Consult note", valueString=NOTE),
+    )
+    saturation = await _create(
+        walk,
+        walk.practitioner,
+        "Observation",
+        _observation(
+            walk,
+            encounter.id,
+            OXYGEN_SATURATION,
+            "Oxygen saturation",
+            valueQuantity={"value": 98, "unit": "%", "system": "http://unitsofmeasure.org", "code": "%"},
+        ),
+    )
+    walk.record_paths += (
+        f"{FHIR}/Encounter/{encounter.id}",
+        f"{FHIR}/Observation/{note.id}",
+        f"{FHIR}/Observation/{saturation.id}",
+    )
+    return "an encounter, a consultation note and an oxygen saturation"
+
+
+async def read_note(walk: Walk) -> str:
+    found = await walk.edge.get(
+        _Bundle,
+        f"{FHIR}/Observation",
+        walk.patient.token,
+        {"patient": walk.patient.subject, "code": f"{LOINC}|{CONSULT_NOTE}"},
+    )
+    notes = [entry.resource.valueString for entry in found.entry]
+    if notes != [NOTE]:
+        raise StepFailed(f"the patient finds {len(notes)} notes, and not the one that was written")
+    return "the patient finds the note by its LOINC code"
+
+
+STEPS: Final = (
+    Step("patient opens a record", open_record),
+    Step("practitioner writes the note", write_note),
+    Step("patient reads the note", read_note),
+)
