@@ -141,8 +141,10 @@ def _principal(claims: dict[str, Any]) -> Principal:
     subject = claims.get("sub")
     scope = claims.get("scope", "")
     amr = claims.get("amr", [])
-    if role not in ROLES or not isinstance(subject, str) or not subject or len(subject) > 128:
-        raise InvalidToken("the token names no known role or subject")
+    if not isinstance(role, str) or role not in ROLES:
+        raise InvalidToken("the token names no known role")
+    if not isinstance(subject, str) or not 0 < len(subject) <= 128:
+        raise InvalidToken("the token names no subject")
     if not isinstance(scope, str) or not isinstance(amr, list):
         raise InvalidToken("the token's claims have the wrong form")
     return Principal(

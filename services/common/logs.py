@@ -63,10 +63,9 @@ def describe_exception(error: BaseException) -> list[dict[str, Any]]:
     described: list[dict[str, Any]] = []
     current: BaseException | None = error
     while current is not None and len(described) < 5:
-        frames = [
-            f"{frame.filename}:{frame.lineno} {frame.name}"
-            for frame in traceback.extract_tb(current.__traceback__)
-        ]
+        # Without source lines: nothing is read from disk, and no literal of the code is repeated.
+        stack = traceback.StackSummary.extract(traceback.walk_tb(current.__traceback__), lookup_lines=False)
+        frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in stack]
         entry: dict[str, Any] = {
             "type": f"{type(current).__module__}.{type(current).__qualname__}",
             "frames": frames[-12:],
@@ -114,8 +113,8 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for noisy in ("httpx", "httpcore", "uvicorn.access"):
-        # httpx logs whole URLs at INFO: they hold pseudonyms.
+    for noisy in ("alembic", "authlib", "httpx", "httpcore", "uvicorn.access"):
+        # httpx logs whole URLs at INFO: they hold pseudonyms. Authlib logs tokens at DEBUG.
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import httpx
+import structlog
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from fastapi import FastAPI
@@ -152,6 +153,10 @@ def create_schema(context: ServiceContext) -> None:
         )
 
 
+def _drop(_: Any, __: str, ___: Any) -> Any:
+    raise structlog.DropEvent
+
+
 def make_test_app(
     definition: ServiceDefinition,
     folder: Path,
@@ -162,6 +167,9 @@ def make_test_app(
     **settings: Any,
 ) -> FastAPI:
     """An application with its tables and no threads; `app.state.context.relay.step()` delivers."""
+    if not structlog.is_configured():
+        # Its default prints whole stack frames with their variables, which takes seconds.
+        structlog.configure(processors=[_drop])
     values = make_settings(definition.name, folder, **settings)
     signer.write_jwks(values.jwks_file)
     context = build_context(
