@@ -123,11 +123,17 @@ class RevocationRequest(Body):
     reason: Reason
 
 
-@router.get("/.well-known/prescription-jwks.json")
+class KeySet(JSONResponse):
+    """A key set as RFC 7517, section 8.5.2 has it sent."""
+
+    media_type = "application/jwk-set+json"
+
+
+@router.get("/.well-known/prescription-jwks.json", response_class=KeySet)
 def key_set(keys: KeysDep) -> Response:
     """The public keys that verify prescriptions (RFC 7517). Needs no token."""
     headers = {"cache-control": "public, max-age=300"}
-    return JSONResponse(keys.document(), headers=headers, media_type="application/jwk-set+json")
+    return KeySet(keys.document(), headers=headers)
 
 
 @router.post("/v1/prescriptions", status_code=201, response_model=PrescriptionView)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def local_regions_are_possible() -> None:
 
 @pytest.fixture(scope="session")
 def running_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
-    platform = load_platform(ROOT / "platform.yaml", date.today())
+    platform = load_platform(ROOT / "platform.yaml", datetime.now(UTC).date())
     pair = resolve_pair(platform, None)
     before = json.loads(vitalops("regions", "list", "--output", "json").stdout)
     ran_before = any(region["state"] != "stopped" for region in before)
