@@ -80,6 +80,13 @@ def _built(store: ImageStore, platform: Platform, record: Record, *, cached: boo
     )
 
 
+def require_build_machine(progress: Progress) -> None:
+    """Raises UsageError without root, or where a program is missing that cannot be installed."""
+    if os.geteuid() != 0:
+        raise UsageError("building images needs root", hint="run it with sudo")
+    ensure_system(("buildah", "mmdebstrap"), progress)
+
+
 class Builder:
     """Several may run at once, in this process or others: each family of images has a lock."""
 
@@ -90,7 +97,10 @@ class Builder:
         *,
         runner: Runner | None = None,
         inputs: MachineInputs | None = None,
+        require: Callable[[Progress], None] | None = None,
     ) -> None:
+        """`require` raises where this machine cannot build; it is called before anything is built."""
+        self._require = require or require_build_machine
         self._runner = runner or SubprocessRunner()
         self._inputs = inputs or MachineInputs()
         self._store = ImageStore(paths.images)
@@ -123,9 +133,7 @@ class Builder:
     def _build_locked(
         self, platform: Platform, names: list[str], keys: Mapping[str, str], tools: Mapping[str, Path]
     ) -> dict[str, BuiltImage | None]:
-        if os.geteuid() != 0:
-            raise UsageError("building images needs root", hint="run it with sudo")
-        ensure_system(("buildah", "mmdebstrap"), self._progress)
+        self._require(self._progress)
         family = plan.family(names[0])
         with exclusive(self._store.family_lock(family), on_wait=self._wait):
             results = {name: find(self._store, platform, name, keys) for name in names}

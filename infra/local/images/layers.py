@@ -30,7 +30,7 @@ def filter_debian(
     """
     skip = pattern_of(unwanted)
     written = 0
-    with tarfile.open(source, "r|") as old, tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as new:
+    with tarfile.open(source, "r:") as old, tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as new:
         for member in old:
             member.name = member.name.removeprefix("./").rstrip("/")
             if member.name in ("", ".") or skip.match(member.name) or member.isdev():

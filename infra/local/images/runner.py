@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -69,33 +70,42 @@ class SubprocessRunner:
             )
         except FileNotFoundError:
             raise UsageError(f"{argv[0]} is not installed", hint=f"install {Path(argv[0]).name}") from None
+        said: list[bytes] = []
+        failures: list[BaseException] = []
+        assert process.stderr is not None
+        assert process.stdout is not None
+        complaints: IO[bytes] = process.stderr
+        threads = [threading.Thread(target=lambda: said.append(complaints.read()))]
+        if feed:
+            threads.append(threading.Thread(target=_feed, args=(process, feed, failures)))
         with process:
-            feeder = threading.Thread(target=_feed, args=(process, feed)) if feed else None
-            if feeder:
-                feeder.start()
-            said: list[bytes] = []
-            assert process.stderr is not None
-            assert process.stdout is not None
-            complaints: IO[bytes] = process.stderr
-            listener = threading.Thread(target=lambda: said.append(complaints.read()))
-            listener.start()
+            for thread in threads:
+                thread.start()
             answer = process.stdout.read()
             code = process.wait()
-            listener.join()
-            if feeder:
-                feeder.join()
+            for thread in threads:
+                thread.join()
+        if failures:
+            raise failures[0]
         if code != 0:
             raise ToolFailed(argv, code, b"".join(said).decode(errors="replace"))
         return answer.decode(errors="replace")
 
 
-def _feed(process: subprocess.Popen[bytes], feed: Callable[[BinaryIO], None]) -> None:
+def _feed(
+    process: subprocess.Popen[bytes], feed: Callable[[BinaryIO], None], failures: list[BaseException]
+) -> None:
     assert process.stdin is not None
     try:
         feed(process.stdin)  # pyright: ignore[reportArgumentType]  # IO[bytes] is what BinaryIO is
-        process.stdin.close()
     except BrokenPipeError:
         pass  # the program gave up; its exit status says so
+    except BaseException as error:  # raised again by the thread that waits
+        failures.append(error)
+    finally:
+        # The program must see the end of its input, whatever happened, or it waits for ever.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
 
 
 def uv_program() -> str:
