@@ -57,17 +57,15 @@ def build(go: str, group: Group, target: Path, progress: Progress, needed_gigaby
     last: deque[str] = deque(maxlen=40)
     compiled = 0
     shown = 0.0
-    with (
-        subprocess.Popen(
-            build_command(go, group, target),
-            cwd=group.source,
-            env=build_environment(dict(os.environ)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # so that an interrupt ends the compilers too, by our hand and not by the terminal's
-        ) as process
-    ):
+    with subprocess.Popen(
+        build_command(go, group, target),
+        cwd=group.source,
+        env=build_environment(dict(os.environ)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # an interrupt ends the compilers by our hand
+    ) as process:
         assert process.stderr is not None
         try:
             for line in process.stderr:
