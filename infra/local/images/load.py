@@ -51,8 +51,10 @@ class Containerd:
             [self.ctr, "--address", str(self.socket), "--namespace", NAMESPACE, *arguments]
         )
 
-    def references(self) -> frozenset[str]:
-        return frozenset(self._do("images", "ls", "--quiet").split())
+    def references(self) -> dict[str, str]:
+        """Manifest digest by reference. The kubelet's side adds a second reference to each image, `sha256:...`."""
+        rows = [row.split() for row in self._do("images", "ls").splitlines()[1:]]
+        return {row[0]: row[2] for row in rows if len(row) > 2}
 
     def blobs(self) -> frozenset[str]:
         return frozenset(self._do("content", "ls", "--quiet").split())
@@ -115,14 +117,21 @@ def write_archive(pipe: BinaryIO, images: Sequence[BuiltImage], blobs: Mapping[s
             archive.addfile(entry, io.BytesIO(content))
 
 
-def stale(there: Iterable[str], images: Sequence[BuiltImage], in_use: frozenset[str]) -> list[str]:
-    """Older versions of `images` in a region that no container uses and that the cache has forgotten."""
+def stale(there: Mapping[str, str], images: Sequence[BuiltImage], in_use: frozenset[str]) -> list[str]:
+    """References of older versions of `images` that no container uses and that the cache has forgotten.
+
+    `there` is the region's manifest digest by reference.
+    """
     kept = {image.reference for image in images} | in_use
     repositories = {image.reference.rpartition(":")[0]: image for image in images}
     for repository, image in repositories.items():
         records = ImageStore(image.layout.parent).records()
         kept |= {f"{repository}:{record.key}" for record in records if record.name == image.name}
-    return sorted(ref for ref in there if ref.rpartition(":")[0] in repositories and ref not in kept)
+    named = [ref for ref in there if ref.rpartition(":")[0] in repositories and ref not in kept]
+    # An image goes only with its last reference.
+    digests = {there[ref] for ref in named} - {there[ref] for ref in kept if ref in there}
+    unnamed = [ref for ref in there if ref.startswith("sha256:") and there[ref] in digests]
+    return sorted([*named, *unnamed])
 
 
 def load(

@@ -24,6 +24,8 @@ class FakeContainerd:
 
     def __init__(self) -> None:
         self.names: set[str] = set()
+        self.digests: dict[str, str] = {}
+        """Manifest digests, where they matter."""
         self.blobs: set[str] = set()
         self.used: set[str] = set()
         self.collected: set[str] = set()
@@ -40,7 +42,8 @@ class FakeContainerd:
     ) -> str:
         match argv[5:]:
             case ["images", "ls", *_]:
-                return "\n".join(self.names)
+                rows = [f"{name} application/json {self.digests.get(name, name)} 1 B" for name in self.names]
+                return "\n".join(["REF TYPE DIGEST SIZE", *rows])
             case ["content", "ls", *_]:
                 listed = "\n".join(self.blobs)
                 self.blobs -= self.collected
@@ -159,7 +162,24 @@ def test_versions_that_nothing_needs_are_removed_from_the_region(
 
 def test_nothing_is_stale_among_the_current(tmp_path: Path) -> None:
     image = _image(tmp_path, "services", "now")
-    assert stale([image.reference], [image], frozenset()) == []
+    assert stale({image.reference: image.digest}, [image], frozenset()) == []
+
+
+def test_a_version_goes_with_the_reference_that_the_kubelet_knows_it_by(tmp_path: Path) -> None:
+    image = _image(tmp_path, "services", "now")
+    there = {
+        image.reference: "digest-1",
+        "sha256:config-1": "digest-1",
+        "localhost/vitalops/services:old": "digest-2",
+        "sha256:config-2": "digest-2",
+        "localhost/vitalops/services:twin": "digest-1",
+        "sha256:other": "digest-3",
+    }
+    assert stale(there, [image], frozenset()) == [
+        "localhost/vitalops/services:old",
+        "localhost/vitalops/services:twin",
+        "sha256:config-2",
+    ]
 
 
 def test_the_archive_names_images_by_their_full_reference(tmp_path: Path) -> None:
