@@ -174,7 +174,7 @@ def test_both_are_told_of_a_booking_and_the_patient_is_reminded(
         ("POST", "/v1/slots", "patient"),
         ("POST", "/v1/appointments", "practitioner"),
         ("GET", "/v1/appointments", "service"),
-        ("POST", f"/v1/appointments/{uuid.uuid4()}/cancellation", "service"),
+        ("POST", "/v1/appointments/6f2a1c1e-3b0f-4c2f-9a40-2d5f0c8e7b11/cancellation", "service"),
     ],
 )
 def test_roles_are_kept_apart(client: Any, signer: TokenSigner, method: str, path: str, role: str) -> None:
