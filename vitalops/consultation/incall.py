@@ -105,7 +105,8 @@ async def quality_holds(walk: Walk) -> str:
     if faults:
         raise StepFailed("; ".join(faults))
     return ", ".join(
-        f"{each.receiver} {each.frames_decoded} frames, MOS {each.mos:.2f}" for each in walk.receptions
+        f"{each.receiver} {each.frames_decoded}/{each.frames_sent} frames, MOS {each.mos:.2f}"
+        for each in walk.receptions
     )
 
 

@@ -71,6 +71,7 @@ class _Participant:
     tracks: dict[str, rtc.Track] = field(default_factory=dict[str, "rtc.Track"])
     """Incoming tracks by kind, "audio" and "video"."""
     sender: str = ""
+    frames_sent: int = 0
     problem: str = ""
     senders: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
 
@@ -142,12 +143,12 @@ async def _publish(participant: _Participant, clip: ivf.Clip) -> None:
         ),
     )
     participant.senders += [
-        asyncio.create_task(_play_clip(camera, clip)),
+        asyncio.create_task(_play_clip(camera, clip, participant)),
         asyncio.create_task(_play_tone(microphone)),
     ]
 
 
-async def _play_clip(camera: rtc.EncodedVideoSource, clip: ivf.Clip) -> None:
+async def _play_clip(camera: rtc.EncodedVideoSource, clip: ivf.Clip, participant: _Participant) -> None:
     from livekit import rtc
 
     index = 0
@@ -165,6 +166,7 @@ async def _play_clip(camera: rtc.EncodedVideoSource, clip: ivf.Clip) -> None:
                 frame.data, clip.width, clip.height, rtc.VideoCodec.VP8, kind, int(time.time() * 1e6)
             )
         )
+        participant.frames_sent += 1
         index += 1
         due += 1 / clip.frames_per_second
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
@@ -252,10 +254,12 @@ async def _totals(participant: _Participant) -> tuple[float, _Count, _Count]:
     return time.perf_counter(), video, audio
 
 
-async def _measure(participant: _Participant, seconds: float) -> Reception:
+async def _measure(participant: _Participant, peer: _Participant, seconds: float) -> Reception:
     began, video0, audio0 = await _totals(participant)
+    sent = peer.frames_sent
     await asyncio.sleep(seconds)
     ended, video1, audio1 = await _totals(participant)
+    sent = peer.frames_sent - sent
     if participant.problem:
         raise MediaFailed(f"{participant.name} was {participant.problem}")
     elapsed = ended - began
@@ -265,6 +269,7 @@ async def _measure(participant: _Participant, seconds: float) -> Reception:
         sender=participant.sender,
         video=_stream(elapsed, video0, video1),
         audio=_stream(elapsed, audio0, audio1),
+        frames_sent=sent,
         frames_received=video1.frames_received - video0.frames_received,
         frames_decoded=video1.frames_decoded - video0.frames_decoded,
         frames_dropped=video1.frames_dropped - video0.frames_dropped,
@@ -292,7 +297,7 @@ async def _leave(participants: list[_Participant]) -> None:
 
 
 async def take_part(job: dict[str, Any], stop: asyncio.Event) -> None:
-    """Joins, sends, counts for `job["seconds"]`, and stays until `stop` is set."""
+    """The two participants of `job` join, send, count for its `seconds`, and stay until `stop` is set."""
     from livekit import rtc
 
     clip = ivf.bundled_pattern()
@@ -302,7 +307,12 @@ async def take_part(job: dict[str, Any], stop: asyncio.Event) -> None:
         await asyncio.gather(*(_publish(each, clip) for each in participants))
         await asyncio.gather(*(_flowing(each) for each in participants))
         emit("flowing")
-        receptions = await asyncio.gather(*(_measure(each, job["seconds"]) for each in participants))
+        receptions = await asyncio.gather(
+            *(
+                _measure(each, peer, job["seconds"])
+                for each, peer in zip(participants, reversed(participants), strict=True)
+            )
+        )
         emit("measured", receptions=[asdict(each) for each in receptions])
         await stop.wait()
     finally:
@@ -336,6 +346,10 @@ async def _main() -> int:
         return 1
     except MediaFailed as failure:
         emit("failed", problem=str(failure))
+        return 1
+    except Exception as fault:
+        # The library raises bare Exceptions: whatever it is, the caller must hear of it in one line.
+        emit("failed", problem=f"a participant failed: {type(fault).__name__}: {fault}")
         return 1
     return 0
 

@@ -72,6 +72,8 @@ class Reception:
     sender: str
     video: StreamCount
     audio: StreamCount
+    frames_sent: int
+    """Given to the sender's encoder in the same time; a frame or two are on their way at either end of it."""
     frames_received: int
     frames_decoded: int
     frames_dropped: int
@@ -105,6 +107,8 @@ class QualityGate:
     """What a call must reach. Loss is that of an impaired network: a verification is not a load test."""
 
     minimum_frame_rate: float = 5.0
+    minimum_decoded_percent: float = 80.0
+    """Share of the frames sent that must have been decoded: a slow sender is not the platform's fault."""
     maximum_loss_percent: float = 3.0
     maximum_rtt_ms: float = 300.0
     minimum_mos: float = 3.5
@@ -117,6 +121,11 @@ class QualityGate:
                 reception.frame_rate < self.minimum_frame_rate,
                 f"{to} decoded {reception.frames_decoded} frames in {reception.video.seconds:.1f} s, "
                 f"fewer than {self.minimum_frame_rate:g} a second",
+            ),
+            (
+                reception.frames_decoded < reception.frames_sent * self.minimum_decoded_percent / 100,
+                f"{to} decoded {reception.frames_decoded} of {reception.frames_sent} frames sent, "
+                f"less than {self.minimum_decoded_percent:g} %",
             ),
             (reception.audio.packets == 0, f"{to} received no audio"),
             (

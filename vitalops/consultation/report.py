@@ -16,6 +16,7 @@ class ReceptionReport:
     sender: str
     seconds: float
     frame_size: str
+    frames_sent: int
     frames_received: int
     frames_decoded: int
     frames_per_second: float
@@ -40,6 +41,7 @@ class ReceptionReport:
             sender=reception.sender,
             seconds=round(reception.video.seconds, 2),
             frame_size=reception.frame_size,
+            frames_sent=reception.frames_sent,
             frames_received=reception.frames_received,
             frames_decoded=reception.frames_decoded,
             frames_per_second=round(reception.frame_rate, 1),
@@ -62,7 +64,7 @@ class ReceptionReport:
     def summary(self) -> str:
         """One line."""
         return (
-            f"{self.receiver}: {self.frames_decoded} frames of {self.frame_size} decoded, "
+            f"{self.receiver}: {self.frames_decoded} of {self.frames_sent} frames decoded, {self.frame_size}, "
             f"loss {self.video_loss_percent:g} % video {self.audio_loss_percent:g} % audio, "
             f"jitter {self.audio_jitter_ms:g} ms, round trip {self.rtt_ms:g} ms, MOS {self.mos:g}"
         )

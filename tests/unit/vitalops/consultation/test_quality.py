@@ -21,6 +21,7 @@ GOOD = Reception(
     sender="practitioner",
     video=StreamCount(seconds=5, packets=100, lost=0, jitter_ms=3),
     audio=StreamCount(seconds=5, packets=250, lost=0, jitter_ms=2),
+    frames_sent=75,
     frames_received=75,
     frames_decoded=74,
     frames_dropped=0,
@@ -91,6 +92,7 @@ def test_a_good_call_passes_the_gate() -> None:
     ("bad", "named"),
     [
         (replace(GOOD, frames_decoded=3), "decoded 3 frames"),
+        (replace(GOOD, frames_decoded=50), "50 of 75 frames sent"),
         (replace(GOOD, audio=replace(GOOD.audio, packets=0)), "no audio"),
         (replace(GOOD, video=replace(GOOD.video, lost=10)), "video packets"),
         (replace(GOOD, audio=replace(GOOD.audio, lost=25)), "audio packets"),
@@ -104,5 +106,5 @@ def test_each_limit_of_the_gate_is_enforced_and_names_the_receiver(bad: Receptio
 
 
 def test_nothing_measured_is_no_good_call() -> None:
-    nothing = replace(GOOD, video=StreamCount(0, 0, 0, 0), frames_decoded=0)
+    nothing = replace(GOOD, video=StreamCount(0, 0, 0, 0), frames_sent=0, frames_decoded=0)
     assert QualityGate().faults(nothing)
