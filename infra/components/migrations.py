@@ -158,6 +158,15 @@ def job(args: RegionArgs) -> Manifest:
         "spec": {
             "backoffLimit": 6,
             "activeDeadlineSeconds": 900,
+            # Status 2 is a wrong call or environment: trying again would not help.
+            "podFailurePolicy": {
+                "rules": [
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {"containerName": "migrate", "operator": "In", "values": [2]},
+                    }
+                ]
+            },
             "template": {
                 "metadata": {"labels": {c.LABEL_NAME: MIGRATIONS, c.LABEL_PART_OF: "vitalops"}},
                 "spec": pod,

@@ -105,8 +105,12 @@ def configuration(args: RegionArgs, peer_region: str) -> dict[str, Any]:
             "data_dir": f"{DATA_FOLDER}/cluster",
             "bin_dir": POSTGRES_BINARIES,
             "pgpass": "/tmp/pgpass",
+            # By default a copy waits for a spread checkpoint: minutes without a standby, for no gain.
+            "basebackup": [{"checkpoint": "fast"}],
             "use_unix_socket": True,
             "use_unix_socket_repl": True,
+            # Otherwise a copy waits for the primary's next checkpoint, which may be minutes away.
+            "basebackup": [{"checkpoint": "fast"}],
             "authentication": {
                 "superuser": {"username": USER_SUPERUSER, **tls},
                 "replication": {"username": USER_REPLICATION, **tls},

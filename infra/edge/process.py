@@ -154,14 +154,14 @@ class EdgeProcess:
 
     def _start(self) -> None:
         log = self.folder / "haproxy.log"
-        command = [self.program, "-W", "-p", str(self._pid_file), "-f", str(self._configuration)]
-        self._pid_file.unlink(missing_ok=True)
+        command = [self.program, "-W", "-f", str(self._configuration)]
         with log.open("ab") as output:
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/"
             )
-        # HAProxy writes the file too, but only when it has read its configuration.
-        self._pid_file.write_text(f"{child.pid}\n")
+        temporary = self._pid_file.with_suffix(".new")
+        temporary.write_text(f"{child.pid}\n")
+        temporary.replace(self._pid_file)
 
     def _await_answer(self, authority: str) -> None:
         deadline = time.monotonic() + _READY_SECONDS
