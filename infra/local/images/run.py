@@ -19,6 +19,7 @@ from infra.local.images.definitions import LAYERS, Code, CProgram, Debian, Layer
 from infra.local.images.runner import ToolFailed
 from infra.local.images.store import ImageStore, Record
 from infra.local.locks import exclusive
+from vitalops.errors import RemoteError
 from vitalops.ports.progress import Progress
 
 SIDE_BY_SIDE: Final = 2
@@ -120,7 +121,7 @@ class Run:
                 return self._maker.wheels(layer.name, content)
             case Code() as content:
                 self._step(layer, "code")
-                return self._maker.code(layer.name, content)
+                return self._unchanged(layer, self._maker.code(layer.name, content))
             case Tool() as content:
                 self._step(layer, content.tool)
                 return self._maker.tool(layer.name, content, self._tools[content.tool])
@@ -129,6 +130,12 @@ class Run:
                 return self._maker.c_program(layer.name, content)
             case _:
                 assert_never(layer.content)
+
+    def _unchanged(self, layer: Layer, prepared: Path) -> Path:
+        """Code may be edited meanwhile: what was packed must be what the tag says."""
+        if plan.layer_keys(self._maker.inputs)[layer.name] != self._keys[layer.name]:
+            raise RemoteError(f"image {layer.name}: its files changed while they were read", hint="run again")
+        return prepared
 
     def _commit(self, layer: Layer, reference: str, prepared: Path) -> None:
         buildah = self._buildah

@@ -30,6 +30,8 @@ class FakeTools:
         self.stored: set[str] = set()
         self.containers: set[str] = set()
         self.refuse: dict[str, str] = {}
+        self.before: Callable[[tuple[str, ...]], object] = lambda call: None
+        """Called with each command line before it is answered."""
         self._lock = threading.Lock()
 
     def named(self, program: str, word: str = "") -> list[tuple[str, ...]]:
@@ -45,6 +47,7 @@ class FakeTools:
         call = tuple(argv)
         with self._lock:
             self.calls.append(call)
+            self.before(call)
             for word, complaint in self.refuse.items():
                 if word in call:
                     raise ToolFailed(call, 1, complaint)

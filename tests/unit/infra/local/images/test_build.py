@@ -186,3 +186,17 @@ def test_a_layer_of_debian_packages_repeats_those_below_it(
         "--include=ca-certificates,haproxy,python3,tzdata",
         "--include=ca-certificates,python3,tzdata",
     ]
+
+
+def test_code_that_changes_after_its_tag_was_computed_is_not_packed_under_that_tag(
+    builder: MakeBuilder, tools: FakeTools, platform: Platform, project: Path
+) -> None:
+    def edit_once(call: tuple[str, ...]) -> None:
+        # The database's packages are looked at after the services' code.
+        if "database" in call and len(tools.calls) < 4:
+            (project / "services" / "edited.py").write_text("x = 1\n")
+
+    tools.before = edit_once
+    with pytest.raises(RemoteError, match="image services: its files changed while they were read"):
+        builder().build(platform, ["services"])
+    assert not builder().build(platform, ["services"])["services"].cached
