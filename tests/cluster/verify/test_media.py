@@ -1,4 +1,4 @@
-"""The participants of a call against the real media server: only with a token of the platform, and only if media flows."""
+"""Participants against the real media server: only with a token of the platform, and only if media flows."""
 
 from __future__ import annotations
 
@@ -62,5 +62,5 @@ def test_a_call_in_which_one_party_may_not_send_does_not_pass(running_platform: 
         Seat("patient", join_token(running_platform, "patient", secret)),
         Seat("practitioner", join_token(running_platform, "practitioner", secret, publish=False)),
     )
-    with pytest.raises(StepFailed, match="participant failed|decoded 0 frames"):
+    with pytest.raises(StepFailed, match=r"participant failed|decoded 0 frames"):
         call(running_platform, seats)
