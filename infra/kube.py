@@ -69,7 +69,7 @@ class KubernetesApi:
         except (config.ConfigException, OSError) as error:
             raise RemoteError(
                 f"region {name}: its kubeconfig cannot be used: {_one_line(error)}",
-                hint=f"local regions: `vitalops regions start {name}`; others: check `cluster.context` in platform.yaml",
+                hint=f"start a local region with `vitalops regions start {name}`; else check its `cluster.context`",
             ) from error
         configuration.connection_pool_maxsize = 16
         configuration.retries = False

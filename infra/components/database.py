@@ -63,7 +63,11 @@ def server_names() -> tuple[str, ...]:
     services = (c.POSTGRES_PRIMARY_SERVICE, c.POSTGRES_STANDBY_SERVICE, HEADLESS)
     return (
         "localhost",
-        *(name for service in services for name in (f"{service}.{c.NAMESPACE_DATA}", host(service, c.NAMESPACE_DATA))),
+        *(
+            name
+            for service in services
+            for name in (f"{service}.{c.NAMESPACE_DATA}", host(service, c.NAMESPACE_DATA))
+        ),
         f"*.{host(HEADLESS, c.NAMESPACE_DATA)}",
     )
 
@@ -86,9 +90,22 @@ def access(args: RegionArgs) -> list[Manifest]:
                 {
                     "apiGroups": [""],
                     "resources": ["configmaps"],
-                    "verbs": ["create", "get", "list", "patch", "update", "watch", "delete", "deletecollection"],
+                    "verbs": [
+                        "create",
+                        "get",
+                        "list",
+                        "patch",
+                        "update",
+                        "watch",
+                        "delete",
+                        "deletecollection",
+                    ],
                 },
-                {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "patch", "update", "watch"]},
+                {
+                    "apiGroups": [""],
+                    "resources": ["pods"],
+                    "verbs": ["get", "list", "patch", "update", "watch"],
+                },
             ],
         },
         {
@@ -168,9 +185,15 @@ def services(args: RegionArgs) -> list[Manifest]:
             "spec": spec,
         }
 
-    port: Manifest = {"name": "postgres", "port": c.POSTGRES_PORT, "targetPort": "postgres", "protocol": "TCP"}
+    port: Manifest = {
+        "name": "postgres",
+        "port": c.POSTGRES_PORT,
+        "targetPort": "postgres",
+        "protocol": "TCP",
+    }
     by_role = {
-        role: {**_labels(), patroni.ROLE_LABEL: role} for role in (patroni.ROLE_PRIMARY, patroni.ROLE_STANDBY_LEADER)
+        role: {**_labels(), patroni.ROLE_LABEL: role}
+        for role in (patroni.ROLE_PRIMARY, patroni.ROLE_STANDBY_LEADER)
     }
     primary, standby = by_role[patroni.ROLE_PRIMARY], by_role[patroni.ROLE_STANDBY_LEADER]
     return [
@@ -258,7 +281,10 @@ def stateful_set(args: RegionArgs) -> Manifest:
         "image": image,
         "imagePullPolicy": args.pull_policy,
         "command": ["/bin/sh", "-c", _WAIT_FOR_UPSTREAM],
-        "env": [{"name": "HOME", "value": "/tmp"}, secret_environment("PGPASSWORD", CREDENTIALS, "replication")],
+        "env": [
+            {"name": "HOME", "value": "/tmp"},
+            secret_environment("PGPASSWORD", CREDENTIALS, "replication"),
+        ],
         "volumeMounts": [mount for mount in mounts if mount["name"] != "run"],
         "resources": resources(Resources(cpu="10m", memory="64Mi")),
         "securityContext": container_security(),
@@ -322,10 +348,15 @@ class Database(pulumi.ComponentResource):
     """A region's PostgreSQL; `members` is ready when PostgreSQL is (as a primary, or replicating)."""
 
     def __init__(
-        self, args: RegionArgs, namespaces: Mapping[str, Sequence[pulumi.Resource]], opts: pulumi.ResourceOptions
+        self,
+        args: RegionArgs,
+        namespaces: Mapping[str, Sequence[pulumi.Resource]],
+        opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("vitalops:region:Database", "database", None, opts)
         before = namespaces[c.NAMESPACE_DATA]
-        around: list[Any] = [declare(manifest, parent=self, depends_on=before) for manifest in database_objects(args)]
+        around: list[Any] = [
+            declare(manifest, parent=self, depends_on=before) for manifest in database_objects(args)
+        ]
         self.members = declare(stateful_set(args), parent=self, depends_on=[*before, *around])
         self.register_outputs({})

@@ -52,7 +52,9 @@ def declare(
     namespace = metadata.get("namespace")
     name = logical_name or (f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"]))
     arguments = {
-        _ARGUMENTS.get(key, key): value for key, value in manifest.items() if key not in ("apiVersion", "kind")
+        _ARGUMENTS.get(key, key): value
+        for key, value in manifest.items()
+        if key not in ("apiVersion", "kind")
     }
     if manifest["kind"] == "Secret":
         arguments["data"] = pulumi.Output.secret(arguments["data"])

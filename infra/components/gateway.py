@@ -58,9 +58,7 @@ def _settings(args: RegionArgs) -> dict[str, str]:
 
 
 def _volume(args: RegionArgs) -> Manifest:
-    keys = [
-        {"key": f"key-{key.kid}.pem", "path": f"keys/{key.kid}.pem"} for key in args.secrets.token_keys
-    ]
+    keys = [{"key": f"key-{key.kid}.pem", "path": f"keys/{key.kid}.pem"} for key in args.secrets.token_keys]
     items = [
         {"key": "haproxy.cfg", "path": "haproxy.cfg"},
         {"key": "ca.crt", "path": "authority/ca.crt"},
@@ -169,7 +167,10 @@ class Gateway(pulumi.ComponentResource):
     """A region's API gateway. It starts without its backends: their names are resolved while it runs."""
 
     def __init__(
-        self, args: RegionArgs, namespaces: Mapping[str, Sequence[pulumi.Resource]], opts: pulumi.ResourceOptions
+        self,
+        args: RegionArgs,
+        namespaces: Mapping[str, Sequence[pulumi.Resource]],
+        opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("vitalops:region:Gateway", "gateway", None, opts)
         before = namespaces[c.NAMESPACE_GATEWAY]

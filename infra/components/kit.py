@@ -116,7 +116,9 @@ def disruption_budget(name: str, namespace: str, stack: str, region: str) -> Man
     }
 
 
-def secret(name: str, namespace: str, stack: str, region: str, values: Mapping[str, str], component: str) -> Manifest:
+def secret(
+    name: str, namespace: str, stack: str, region: str, values: Mapping[str, str], component: str
+) -> Manifest:
     """An opaque Secret; the values are given in clear and encoded here."""
     return {
         "apiVersion": "v1",
@@ -138,7 +140,9 @@ def config_map(
     }
 
 
-def service_account(name: str, namespace: str, stack: str, region: str, *, automount: bool = False) -> Manifest:
+def service_account(
+    name: str, namespace: str, stack: str, region: str, *, automount: bool = False
+) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",

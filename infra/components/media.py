@@ -191,7 +191,10 @@ class Media(pulumi.ComponentResource):
     """A region's media server."""
 
     def __init__(
-        self, args: RegionArgs, namespaces: Mapping[str, Sequence[pulumi.Resource]], opts: pulumi.ResourceOptions
+        self,
+        args: RegionArgs,
+        namespaces: Mapping[str, Sequence[pulumi.Resource]],
+        opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("vitalops:region:Media", "media", None, opts)
         before = namespaces[c.NAMESPACE_MEDIA]

@@ -136,7 +136,10 @@ def deployment(service: Service, args: RegionArgs) -> Manifest:
                     },
                     {
                         "name": "jwks",
-                        "configMap": {"name": PUBLIC_CONFIG, "items": [{"key": "jwks.json", "path": "jwks.json"}]},
+                        "configMap": {
+                            "name": PUBLIC_CONFIG,
+                            "items": [{"key": "jwks.json", "path": "jwks.json"}],
+                        },
                     },
                 ],
             },
@@ -215,6 +218,8 @@ class MicroService(pulumi.ComponentResource):
     ) -> None:
         super().__init__("vitalops:region:MicroService", service.name, None, opts)
         before = namespaces[c.NAMESPACE_SERVICES]
-        around = [declare(manifest, parent=self, depends_on=before) for manifest in service_objects(service, args)]
+        around = [
+            declare(manifest, parent=self, depends_on=before) for manifest in service_objects(service, args)
+        ]
         self.deployment = declare(deployment(service, args), parent=self, depends_on=[*around, *depends_on])
         self.register_outputs({})

@@ -144,7 +144,10 @@ def job(args: RegionArgs) -> Manifest:
                     "items": [{"key": name, "path": f"{name}/database-password"} for name in names],
                 },
             },
-            {"name": "authority", "secret": {"secretName": TLS, "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+            {
+                "name": "authority",
+                "secret": {"secretName": TLS, "items": [{"key": "ca.crt", "path": "ca.crt"}]},
+            },
         ],
     }
     passwords = [args.secrets.database.services[name] for name in names]
@@ -188,7 +191,9 @@ class Migrations(pulumi.ComponentResource):
         super().__init__("vitalops:region:Migrations", MIGRATIONS, None, opts)
         before = namespaces[c.NAMESPACE_DATA]
         account = service_account(MIGRATIONS, c.NAMESPACE_DATA, args.stack, args.region)
-        around = [declare(manifest, parent=self, depends_on=before) for manifest in (account, job_secret(args))]
+        around = [
+            declare(manifest, parent=self, depends_on=before) for manifest in (account, job_secret(args))
+        ]
         self.done = declare(
             job(args),
             parent=self,

@@ -109,8 +109,6 @@ def configuration(args: RegionArgs, peer_region: str) -> dict[str, Any]:
             "basebackup": [{"checkpoint": "fast"}],
             "use_unix_socket": True,
             "use_unix_socket_repl": True,
-            # Otherwise a copy waits for the primary's next checkpoint, which may be minutes away.
-            "basebackup": [{"checkpoint": "fast"}],
             "authentication": {
                 "superuser": {"username": USER_SUPERUSER, **tls},
                 "replication": {"username": USER_REPLICATION, **tls},

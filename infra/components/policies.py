@@ -107,8 +107,12 @@ def database_flows(args: RegionArgs) -> list[Manifest]:
             c.NAMESPACE_DATA,
             args,
             selector,
-            ingress=[{"from": [pods(c.NAMESPACE_DATA, POSTGRES)], "ports": ports(c.POSTGRES_PORT, c.PATRONI_PORT)}],
-            egress=[{"to": [pods(c.NAMESPACE_DATA, POSTGRES)], "ports": ports(c.POSTGRES_PORT, c.PATRONI_PORT)}],
+            ingress=[
+                {"from": [pods(c.NAMESPACE_DATA, POSTGRES)], "ports": ports(c.POSTGRES_PORT, c.PATRONI_PORT)}
+            ],
+            egress=[
+                {"to": [pods(c.NAMESPACE_DATA, POSTGRES)], "ports": ports(c.POSTGRES_PORT, c.PATRONI_PORT)}
+            ],
         ),
         policy(
             "postgres-to-api-server",
@@ -125,7 +129,11 @@ def service_flows(args: RegionArgs) -> list[Manifest]:
     made: list[Manifest] = []
     postgres = {"to": [pods(c.NAMESPACE_DATA, POSTGRES)], "ports": ports(c.POSTGRES_PORT)}
     for service in args.services:
-        callers = [pods(c.NAMESPACE_SERVICES, other.name) for other in args.services if service.name in other.depends_on]
+        callers = [
+            pods(c.NAMESPACE_SERVICES, other.name)
+            for other in args.services
+            if service.name in other.depends_on
+        ]
         if service.public:
             callers.append(pods(c.NAMESPACE_GATEWAY, c.GATEWAY_SERVICE))
         if service.uses_media:
@@ -138,10 +146,14 @@ def service_flows(args: RegionArgs) -> list[Manifest]:
         if service.database:
             egress.append(postgres)
         if service.uses_media:
-            egress.append({"to": [pods(c.NAMESPACE_MEDIA, c.LIVEKIT_SERVICE)], "ports": ports(c.LIVEKIT_PORT)})
+            egress.append(
+                {"to": [pods(c.NAMESPACE_MEDIA, c.LIVEKIT_SERVICE)], "ports": ports(c.LIVEKIT_PORT)}
+            )
         if ingress or egress:
             selector = {c.LABEL_NAME: service.name}
-            made.append(policy(service.name, c.NAMESPACE_SERVICES, args, selector, ingress=ingress, egress=egress))
+            made.append(
+                policy(service.name, c.NAMESPACE_SERVICES, args, selector, ingress=ingress, egress=egress)
+            )
     return made
 
 
@@ -198,7 +210,10 @@ class NetworkPolicies(pulumi.ComponentResource):
     """Default deny in every namespace, and the platform's named flows."""
 
     def __init__(
-        self, args: RegionArgs, namespaces: Mapping[str, Sequence[pulumi.Resource]], opts: pulumi.ResourceOptions
+        self,
+        args: RegionArgs,
+        namespaces: Mapping[str, Sequence[pulumi.Resource]],
+        opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("vitalops:region:NetworkPolicies", "network-policies", None, opts)
         for manifest in network_policies(args):

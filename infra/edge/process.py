@@ -157,7 +157,12 @@ class EdgeProcess:
         command = [self.program, "-W", "-f", str(self._configuration)]
         with log.open("ab") as output:
             child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/"
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd="/",
             )
         temporary = self._pid_file.with_suffix(".new")
         temporary.write_text(f"{child.pid}\n")
@@ -169,7 +174,9 @@ class EdgeProcess:
         while time.monotonic() < deadline:
             if self.pid() is None:
                 log = (self.folder / "haproxy.log").read_text(errors="replace")
-                raise RemoteError(f"the edge of {self.pair} ended: {_last_line(log)}", hint=f"see {self.folder}")
+                raise RemoteError(
+                    f"the edge of {self.pair} ended: {_last_line(log)}", hint=f"see {self.folder}"
+                )
             try:
                 status, _ = self.answers(authority)
                 if status == 200:

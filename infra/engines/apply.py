@@ -52,7 +52,9 @@ def converge(api: KubeApi, manifest: Manifest, key: ObjectKey, live: Manifest | 
 
 
 def _immutable(error: ApiError) -> bool:
-    return any(word in error.message for word in ("immutable", "cannot change", "updates to statefulset spec"))
+    return any(
+        word in error.message for word in ("immutable", "cannot change", "updates to statefulset spec")
+    )
 
 
 def get(api: KubeApi, key: ObjectKey) -> Manifest | None:
@@ -108,8 +110,12 @@ def _retried(call: Callable[[], Manifest]) -> Manifest:
                 return call()
             except ApiError as error:
                 terminating = error.status == 403 and "being terminated" in error.message
-                missing_account = error.status == 403 and "serviceaccount" in error.message and "not found" in error.message
-                if attempt == _ATTEMPTS - 1 or not (error.status in _TRANSIENT or terminating or missing_account):
+                missing_account = (
+                    error.status == 403 and "serviceaccount" in error.message and "not found" in error.message
+                )
+                if attempt == _ATTEMPTS - 1 or not (
+                    error.status in _TRANSIENT or terminating or missing_account
+                ):
                     raise
                 raise _Again from None
             except RemoteError:

@@ -66,7 +66,11 @@ class EmbeddedEngine:
 
         def change(node: Desired) -> Change:
             old = before.get((node.cluster, node.key))
-            new = node.manifest if old is None else apply(apis[node.cluster], node.manifest, node.key, dry_run=True)
+            new = (
+                node.manifest
+                if old is None
+                else apply(apis[node.cluster], node.manifest, node.key, dry_run=True)
+            )
             return compare(node.cluster, node.key, old, new)
 
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -147,7 +151,12 @@ def _surplus(
     desired: tuple[Desired, ...], kept: Mapping[str, frozenset[ObjectKey]]
 ) -> list[tuple[str, ObjectKey]]:
     wanted = {(node.cluster, node.key) for node in desired}
-    return [(cluster, key) for cluster, keys in kept.items() for key in sorted(keys) if (cluster, key) not in wanted]
+    return [
+        (cluster, key)
+        for cluster, keys in kept.items()
+        for key in sorted(keys)
+        if (cluster, key) not in wanted
+    ]
 
 
 def _snapshot(

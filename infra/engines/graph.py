@@ -59,7 +59,7 @@ class Graph:
 def record(program: Callable[[], None], *, project: str, stack: str) -> Graph:
     """Run `program` and return its graph.
 
-    Each run has a thread, an event loop and a context of its own, because Pulumi keeps its settings in context variables.
+    Each run has a thread, an event loop and a context of its own: Pulumi keeps its settings in context variables.
 
     Raises ProgramError when the program raises, or declares a Kubernetes object without an explicit provider.
     """
@@ -79,7 +79,9 @@ def _record(program: Callable[[], None], project: str, stack: str) -> Graph:
             return args.resource_id or args.name, args.inputs
 
         def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-            raise ProgramError(f"the program calls {args.token}: programs declare objects and look nothing up")
+            raise ProgramError(
+                f"the program calls {args.token}: programs declare objects and look nothing up"
+            )
 
     class Recorder(mocks.MockMonitor):
         def RegisterResource(self, request: Any) -> Any:
@@ -118,7 +120,9 @@ def _record(program: Callable[[], None], project: str, stack: str) -> Graph:
         loop.run_until_complete(main())
         root = settings.get_root_resource()
         outputs = getattr(root, "outputs", {}) or {}
-        exported.update({name: value for name, value in outputs.items() if isinstance(value, (str, int, bool))})
+        exported.update(
+            {name: value for name, value in outputs.items() if isinstance(value, (str, int, bool))}
+        )
     except VitalopsError:
         raise
     except Exception as error:

@@ -146,7 +146,8 @@ class StackLock:
         except ApiError as error:
             if error.status == 409:
                 raise UsageError(
-                    f"stack {self._stack} is being changed by somebody else", hint="wait for it to end, then run again"
+                    f"stack {self._stack} is being changed by somebody else",
+                    hint="wait for it to end, then run again",
                 ) from None
             raise
 
@@ -154,7 +155,9 @@ class StackLock:
         while not stop.wait(_RENEW_SECONDS):
             body = {"spec": {"renewTime": _format(datetime.now(UTC))}}
             with suppress(RemoteError):
-                self._api.request("PATCH", self._key.path, body=body, content_type="application/merge-patch+json")
+                self._api.request(
+                    "PATCH", self._key.path, body=body, content_type="application/merge-patch+json"
+                )
 
 
 def _format(moment: datetime) -> str:
@@ -171,4 +174,6 @@ def _abandoned(lease: dict[str, Any]) -> bool:
         moment = datetime.fromisoformat(renewed.replace("Z", "+00:00"))
     except ValueError:
         return True
-    return (datetime.now(UTC) - moment).total_seconds() > int(spec.get("leaseDurationSeconds", DURATION_SECONDS))
+    return (datetime.now(UTC) - moment).total_seconds() > int(
+        spec.get("leaseDurationSeconds", DURATION_SECONDS)
+    )

@@ -44,7 +44,9 @@ def desired_objects(graph: Graph) -> tuple[Desired, ...]:
             raise ProgramError(f"{key} is declared twice in {cluster}")
         seen.add((cluster, key))
         after = frozenset(
-            urn for urn in resource.dependencies if urn in known and known[urn].type.startswith(KUBERNETES_PREFIX)
+            urn
+            for urn in resource.dependencies
+            if urn in known and known[urn].type.startswith(KUBERNETES_PREFIX)
         )
         made.append(Desired(resource.urn, cluster, key, manifest, after))
     return tuple(made)

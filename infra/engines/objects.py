@@ -63,7 +63,10 @@ def collection_path(api_version: str, kind: str, namespace: str = "") -> str:
 def key_of(manifest: Manifest) -> ObjectKey:
     metadata = manifest["metadata"]
     return ObjectKey(
-        str(manifest["apiVersion"]), str(manifest["kind"]), str(metadata.get("namespace", "")), str(metadata["name"])
+        str(manifest["apiVersion"]),
+        str(manifest["kind"]),
+        str(metadata.get("namespace", "")),
+        str(metadata["name"]),
     )
 
 
@@ -80,7 +83,9 @@ def comparable(live: Manifest) -> Manifest:
     shown = {key: value for key, value in live.items() if key != "status"}
     metadata = {key: value for key, value in live.get("metadata", {}).items() if key not in _BOOKKEEPING}
     annotations = {
-        key: value for key, value in metadata.get("annotations", {}).items() if key != "deployment.kubernetes.io/revision"
+        key: value
+        for key, value in metadata.get("annotations", {}).items()
+        if key != "deployment.kubernetes.io/revision"
     }
     if annotations:
         metadata["annotations"] = annotations

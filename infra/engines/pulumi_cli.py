@@ -109,7 +109,8 @@ class PulumiEngine:
             return work()
         except automation.errors.ConcurrentUpdateError as error:
             raise UsageError(
-                f"the stack is being changed by another run: {_reason(error)}", hint="wait for it to end, then run again"
+                f"the stack is being changed by another run: {_reason(error)}",
+                hint="wait for it to end, then run again",
             ) from error
         except (automation.errors.CommandError, automation.errors.InvalidVersionError) as error:
             raise RemoteError(f"Pulumi failed: {_reason(error)}", hint="its full account is above") from error
@@ -123,4 +124,6 @@ class PulumiEngine:
 def _reason(error: Exception) -> str:
     """The line of an error that says what is wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if line.startswith("error:")), lines[0] if lines else type(error).__name__)[:300]
+    return next(
+        (line for line in lines if line.startswith("error:")), lines[0] if lines else type(error).__name__
+    )[:300]

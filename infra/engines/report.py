@@ -18,8 +18,14 @@ def _pods(api: KubeApi, key: ObjectKey, manifest: Manifest) -> list[dict[str, An
     if key.kind not in _WORKLOADS:
         return []
     labels: dict[str, str] = manifest["spec"]["template"]["metadata"]["labels"]
-    selector = f"job-name={key.name}" if key.kind == "Job" else ",".join(
-        f"{name}={value}" for name, value in manifest["spec"]["selector"]["matchLabels"].items() if name in labels
+    selector = (
+        f"job-name={key.name}"
+        if key.kind == "Job"
+        else ",".join(
+            f"{name}={value}"
+            for name, value in manifest["spec"]["selector"]["matchLabels"].items()
+            if name in labels
+        )
     )
     path = f"/api/v1/namespaces/{key.namespace}/pods"
     return list(api.request("GET", path, query={"labelSelector": selector}).get("items", []))
@@ -42,7 +48,11 @@ def _troubled(pod: dict[str, Any]) -> list[tuple[str, str]]:
         elif "running" in state and not container.get("ready"):
             found.append((name, f"not ready{again}"))
     if not found and status.get("phase") == "Pending":
-        reasons = [str(item.get("message", "")) for item in status.get("conditions", []) if item.get("status") == "False"]
+        reasons = [
+            str(item.get("message", ""))
+            for item in status.get("conditions", [])
+            if item.get("status") == "False"
+        ]
         found.append(("", (reasons or ["pending"])[0]))
     return found
 

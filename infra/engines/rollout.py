@@ -1,4 +1,4 @@
-"""Applies many objects in the order of their dependencies, as much at once as that order allows, until all are ready."""
+"""Applies many objects in the order of their dependencies, as many at once as it allows, until all are ready."""
 
 from __future__ import annotations
 
@@ -105,10 +105,14 @@ class Rollout:
                 self._fail(node, f"failed: {verdict.detail}")
 
     def _poll(self, nodes: Mapping[str, Desired]) -> None:
-        kinds = {(nodes[urn].cluster, nodes[urn].key.api_version, nodes[urn].key.kind) for urn in self._waiting}
+        kinds = {
+            (nodes[urn].cluster, nodes[urn].key.api_version, nodes[urn].key.kind) for urn in self._waiting
+        }
         for cluster, api_version, kind in kinds:
             found = listed(self.apis[cluster], self.stack, api_version, kind)
-            for urn in [urn for urn in self._waiting if nodes[urn].cluster == cluster and nodes[urn].key.kind == kind]:
+            for urn in [
+                urn for urn in self._waiting if nodes[urn].cluster == cluster and nodes[urn].key.kind == kind
+            ]:
                 live = found.get(nodes[urn].key)
                 if live is None:
                     raise RolloutFailed(f"{cluster}: {nodes[urn].key} was removed while it was waited for")
@@ -122,12 +126,16 @@ class Rollout:
         if self._waiting:
             first = nodes[next(iter(self._waiting))]
             more = f" and {len(self._waiting) - 1} more" if len(self._waiting) > 1 else ""
-            why = report.short(self.apis[first.cluster], first.key, first.manifest) or self._waiting.get(first.urn, "")
+            why = report.short(self.apis[first.cluster], first.key, first.manifest) or self._waiting.get(
+                first.urn, ""
+            )
             detail += f", waiting for {first.key.kind} {first.key.name}{more} ({why})"
         self.progress.step(self.stack, detail)
 
     def _late(self, nodes: Mapping[str, Desired]) -> None:
-        late = [nodes[urn] for urn in self._waiting] or [node for node in nodes.values() if node.urn not in self._ready]
+        late = [nodes[urn] for urn in self._waiting] or [
+            node for node in nodes.values() if node.urn not in self._ready
+        ]
         self._fail(late[0], f"is not ready after {self.timeout_seconds:.0f} s", late[:3])
 
     def _fail(self, node: Desired, what: str, told: Iterable[Desired] = ()) -> None:

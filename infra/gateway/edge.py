@@ -47,7 +47,7 @@ global
 {DEFAULTS}{error_pages()}
 frontend edge
   bind {config.listener.address}:{config.listener.port} ssl crt {config.folder}/edge.pem alpn h2,http/1.1
-  log-format '{{"ts":%Ts.%ms,"logger":"edge","method":"%HM","status":%ST,"bytes":%B,"ms":%Ta,"backend":"%b","end":"%tsc"}}'
+  log-format '{{"ts":%Ts.%ms,"logger":"edge","method":"%HM","status":%ST,"bytes":%B,"ms":%Ta,"backend":"%b"}}'
   http-request del-header x-forwarded-for
   option forwardfor
   default_backend region_{config.active}

@@ -180,7 +180,11 @@ string '{{"status":"ok","region":"{config.region}"}}' if {{ path /healthz }}
         refuse(404, "Not found", "if inner"),
         "\n",
         *(f"  acl to_{service.name} path_beg /{service.name}/\n" for service in config.services),
-        refuse(404, "Not found", " ".join(["unless { path /rtc } or { path_beg /rtc/ }", *_or_routes(config.services)])),
+        refuse(
+            404,
+            "Not found",
+            " ".join(["unless { path /rtc } or { path_beg /rtc/ }", *_or_routes(config.services)]),
+        ),
         "\n  # What needs no token. LiveKit verifies its own.\n",
         "  acl public path /rtc\n",
         "  acl public path_beg /rtc/ /identity/\n",
@@ -228,7 +232,11 @@ def _token_rules(config: GatewayConfig) -> list[str]:
         unauthorized("The token is of another issuer", f"!{{ var(txn.iss) -m str {config.issuer} }}"),
         unauthorized("The token is for another audience", f"!{{ var(txn.aud) -m str {c.TOKEN_AUDIENCE} }}"),
         unauthorized("The token has expired", "!{ var(txn.exp),sub(txn.now) -m int gt 0 }"),
-        refuse(403, "Role of the token may not use this platform", f"if !public !{{ var(txn.role) -m str {' '.join(ROLES)} }}"),
+        refuse(
+            403,
+            "Role of the token may not use this platform",
+            f"if !public !{{ var(txn.role) -m str {' '.join(ROLES)} }}",
+        ),
         "  http-request track-sc1 var(txn.sub) table rate_by_subject if !public\n",
         refuse(
             429,

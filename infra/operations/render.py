@@ -55,7 +55,9 @@ def render(setting: Setting, folder: Path) -> Rendered:
         (folder / MARKER).write_text("Written by `vitalops render`, which replaces this folder.\n")
         return _write(desired, folder)
     except OSError as error:
-        raise UsageError(f"cannot write {folder}: {error.strerror}", hint="name another folder with --out") from None
+        raise UsageError(
+            f"cannot write {folder}: {error.strerror}", hint="name another folder with --out"
+        ) from None
 
 
 def _write(desired: list[Desired], folder: Path) -> Rendered:

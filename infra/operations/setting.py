@@ -89,7 +89,9 @@ class Setting:
         """Raises UsageError for a region that belongs to no pair."""
         for region in self.regions:
             if pair_of(self.platform, region) is None:
-                raise UsageError(f"region {region} belongs to no failover pair", hint="add it to one under `pairs`")
+                raise UsageError(
+                    f"region {region} belongs to no failover pair", hint="add it to one under `pairs`"
+                )
 
 
 def region_stack(args: RegionArgs) -> Stack:

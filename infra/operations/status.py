@@ -81,7 +81,9 @@ class PlatformStatus:
 def status(setting: Setting) -> PlatformStatus:
     """Asks every region and edge. What is not reached is part of the answer, not an error."""
     with ThreadPoolExecutor(max_workers=max(len(setting.regions), 1)) as pool:
-        regions = _with_lag(tuple(pool.map(lambda name: region_status(setting, name), setting.regions)), setting)
+        regions = _with_lag(
+            tuple(pool.map(lambda name: region_status(setting, name), setting.regions)), setting
+        )
     edges = tuple(edge_status(setting, pair) for pair in setting.pairs)
     healthy = all(region.ready for region in regions) and all(edge.answers is not False for edge in edges)
     return PlatformStatus(setting.platform.name, healthy, regions, edges)
@@ -98,7 +100,9 @@ def region_status(setting: Setting, name: str) -> RegionStatus:
         problem = f"the platform is not installed: vitalops up {name}"
         return RegionStatus(name, reachable=True, ready=False, problem=problem)
     late = [workload.name for workload in workloads if not workload.ready]
-    led = any(member.role in ("primary", "standby_leader") and member.state == "running" for member in members)
+    led = any(
+        member.role in ("primary", "standby_leader") and member.state == "running" for member in members
+    )
     problem = f"not ready: {', '.join(late)}" if late else "" if led else "the database has no leader"
     return RegionStatus(name, True, not problem, problem, workloads, members)
 
@@ -107,7 +111,9 @@ def _workloads(api: KubeApi, stack: str) -> list[Workload]:
     found: list[Workload] = []
     for api_version, kind in _WORKLOADS:
         query = {"labelSelector": f"{c.LABEL_STACK}={stack}"}
-        for item in api.request("GET", collection_path(api_version, kind), query=query, timeout=5.0).get("items", []):
+        for item in api.request("GET", collection_path(api_version, kind), query=query, timeout=5.0).get(
+            "items", []
+        ):
             verdict = judge({"apiVersion": api_version, "kind": kind, **item})
             metadata = item["metadata"]
             ready = verdict.state is State.READY
@@ -160,7 +166,9 @@ def _with_lag(regions: tuple[RegionStatus, ...], setting: Setting) -> tuple[Regi
         written = primaries.get(pair.name) if pair else None
         members = tuple(_lagging(each, written) for each in region.database)
         made.append(
-            RegionStatus(region.name, region.reachable, region.ready, region.problem, region.workloads, members)
+            RegionStatus(
+                region.name, region.reachable, region.ready, region.problem, region.workloads, members
+            )
         )
     return tuple(made)
 

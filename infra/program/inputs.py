@@ -56,7 +56,9 @@ def region_args(around: Surroundings, region: str) -> RegionArgs:
     cluster = platform.regions[region].cluster
     local = cluster == "local"
     services = tuple(
-        service for service in platform.services.values() if service.pairs is None or pair.name in service.pairs
+        service
+        for service in platform.services.values()
+        if service.pairs is None or pair.name in service.pairs
     )
     addresses = tuple(node_address(platform, name) for name in (pair.primary, pair.standby))
     active = active_region(paths.state, platform.name, pair)

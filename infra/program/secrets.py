@@ -18,7 +18,6 @@ from infra.components.database import server_names
 from infra.gateway.edge import GATEWAY_NAME
 from infra.gateway.haproxy import EDGE_COMMON_NAME
 from vitalops.conventions import OPERATOR_CLIENT, OPERATOR_SCOPES
-from vitalops.conventions import OPERATOR_CLIENT, OPERATOR_SCOPES
 from vitalops.model.platform import Platform, Service
 from vitalops.pki import (
     CertificateAuthority,

@@ -28,7 +28,9 @@ def active_region(state: Path, platform: str, pair: FailoverPair) -> str:
     except FileNotFoundError:
         return pair.primary
     except (OSError, ValueError, KeyError) as error:
-        raise VitalopsError(f"{path} cannot be read: {error}", hint="remove it to make the primary active") from None
+        raise VitalopsError(
+            f"{path} cannot be read: {error}", hint="remove it to make the primary active"
+        ) from None
     if active not in (pair.primary, pair.standby):
         raise VitalopsError(
             f"{path}: {active!r} is not a region of {pair.name}", hint=f"{pair.primary} or {pair.standby}"
