@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from infra.local.regions import certificates, cgroups, configuration, network
+from infra.local.regions import certificates, cgroups, configuration, kernel, network
 from infra.local.regions import programs as catalogue
 from infra.local.regions.api import Api, answers_inside
 from infra.local.regions.layout import Layout
@@ -98,11 +98,14 @@ class Boot:
                 catalogue.ETCD,
             )
         with self._phase("node"):
+            if catalogue.KUBELET not in self._alive:
+                kernel.remember()
             self._start(hierarchies, catalogue.KUBELET, catalogue.CONTROLLERS, catalogue.SCHEDULER)
             for manifest in cluster_objects(self.region):
                 api.apply(manifest)
             self._start(hierarchies, catalogue.PROXY, catalogue.COREDNS, catalogue.PROVISIONER)
             self._await_ready(api)
+        kernel.restore()
 
     def _check_state(self) -> None:
         """A cluster's state holds its addresses: with others it would come up broken."""

@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from vitalops.errors import UsageError
+
 SYSTEM = "system"
 PODS = "pods"
 ROOT_LEAF = "vitalops-init"
@@ -186,6 +188,19 @@ def root_state(found: Hierarchies) -> RootState | None:
 
 
 def apply(actions: Iterable[Action]) -> None:
+    """Raises UsageError where this process may not make control groups, as in most containers."""
+    try:
+        _apply(actions)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        raise UsageError(
+            f"control groups cannot be made here: {error.filename}: {error.strerror}",
+            hint="run on the machine itself, or in a privileged container with a control group tree of its own",
+        ) from None
+
+
+def _apply(actions: Iterable[Action]) -> None:
     for action in actions:
         match action:
             case Make(folder):

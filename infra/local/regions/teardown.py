@@ -9,11 +9,12 @@ import signal
 from collections.abc import Iterable
 from pathlib import Path
 
-from infra.local.regions import cgroups, network
+from infra.local.regions import cgroups, kernel, network
 from infra.local.regions.layout import Layout
 from infra.local.regions.programs import CONTAINERD, ETCD, KUBELET, Program
 from infra.local.regions.supervision import running, send, wait_gone
 from vitalops.errors import RemoteError
+from vitalops.model.addresses import WAN_NAMESPACE
 
 MNT_DETACH = 2
 POD_LINKS = Path("/var/log/containers")
@@ -102,6 +103,9 @@ def tear_down(region: Layout, programs: dict[str, Program]) -> None:
     unmount(region.mounted_folders)
     cgroups.remove(found, region.cgroup)
     network.remove(region)
+    kernel.restore()
+    if not network.exists(WAN_NAMESPACE):
+        kernel.forget()
     remove_pod_links(region)
     # A volume may be mounted below here: deleting through a mount that is left would delete its data.
     _refuse_mounts(region)

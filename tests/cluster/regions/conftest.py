@@ -156,5 +156,6 @@ def host_network() -> dict[str, str]:
     }
     lines = answers["routes"].splitlines()
     answers["routes"] = "\n".join(line for line in lines if "vitalops-host" not in line)
-    answers["forwarding"] = Path("/proc/sys/net/ipv4/ip_forward").read_text()
+    for name in ("net/ipv4/ip_forward", "vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops"):
+        answers[name] = (Path("/proc/sys") / name).read_text()
     return answers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from infra.local.regions.cgroups import (
     plan,
     working_set,
 )
+from vitalops.errors import UsageError
 
 V1_HYBRID = """\
 31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -134,3 +136,22 @@ def test_actions_may_be_repeated(tmp_path: Path) -> None:
 )
 def test_working_set(stat: str, expected: int) -> None:
     assert working_set(stat, 100) == expected
+
+
+def test_where_control_groups_cannot_be_made_it_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, **_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(UsageError, match="Read-only file system"):
+        apply([Make(Path("/sys/fs/cgroup/region"))])
+
+
+def test_v2_actions_write_what_is_planned(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.procs").write_text("")
+    root = RootState(real=False, controllers=frozenset({"memory"}), enabled=frozenset())
+    apply(plan(Hierarchies((Mount(tmp_path, 2),)), "region", root))
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+memory"
+    assert (tmp_path / "region/pods/cgroup.subtree_control").read_text() == "+memory"
+    assert (tmp_path / "region/system").is_dir()
+    assert not (tmp_path / "region/system/cgroup.subtree_control").exists()
