@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -22,6 +23,16 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 """128 + SIGPIPE: the reader of our output went away."""
 
+_SYSTEM_HINTS = {
+    errno.ENOSPC: "free some disk space, then run the same command again",
+    errno.EDQUOT: "free some of your disk quota, then run the same command again",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "this user may not do that; try as root",
+    errno.EPERM: "this user may not do that; try as root",
+    errno.EMFILE: "raise the limit of open files: ulimit -n 4096",
+    errno.ECONNREFUSED: "nothing listens there: see `vitalops status`",
+}
+
 
 def guard(action: Callable[[], None], arguments: Sequence[str]) -> int:
     """Run `action` and return the exit status; every failure is told in one line on stderr."""
@@ -37,6 +48,8 @@ def guard(action: Callable[[], None], arguments: Sequence[str]) -> int:
         return _report(INTERRUPTED, "Interrupted", "interrupted", "run the same command again to go on")
     except BrokenPipeError as error:
         return BROKEN_PIPE if _reader_left() else _report_unexpected(error)
+    except OSError as error:
+        return _report_system(error)
     except Exception as error:
         return _report_unexpected(error)
     return ExitCode.PASS
@@ -76,11 +89,24 @@ def _asks_for_json(arguments: Sequence[str]) -> bool:
     return "--output=json" in arguments or ("--output", "json") in pairwise(arguments)
 
 
-def _report_unexpected(error: Exception) -> int:
+def _report_system(error: OSError) -> int:
+    """What the machine refused: no fault of ours, and mostly something that the user can do something about."""
+    _trace(error)
+    where = ", ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    message = error.strerror or str(error) or type(error).__name__
+    hint = _SYSTEM_HINTS.get(error.errno or 0, f"{context.DEBUG_VARIABLE}=1 shows where it happened")
+    return _report(ExitCode.REMOTE, type(error).__name__, f"{message}: {where}" if where else message, hint)
+
+
+def _trace(error: Exception) -> None:
     if os.environ.get(context.DEBUG_VARIABLE):
         import traceback
 
         traceback.print_exception(error)
+
+
+def _report_unexpected(error: Exception) -> int:
+    _trace(error)
     hint = f"a fault of vitalops itself: {context.DEBUG_VARIABLE}=1 shows where"
     return _report(ExitCode.REMOTE, type(error).__name__, f"{type(error).__name__}: {error}", hint)
 

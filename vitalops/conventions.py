@@ -46,7 +46,7 @@ STORAGE_CLASS_LOCAL: Final = "local"
 # Images that the suite builds, by role.
 IMAGE_NAMES: Final = ("pause", "base", "services", "database", "gateway", "media")
 
-# Users that the images' processes run as: fixed numbers, so that Pod Security can check them and volumes keep their owner.
+# Users that the images' processes run as: fixed, so that Pod Security can check them and volumes keep their owner.
 UID_SERVICES: Final = 10001
 UID_POSTGRES: Final = 10002
 UID_GATEWAY: Final = 10003

@@ -20,8 +20,10 @@ from vitalops.model.source import Flaw, Pointer
 from vitalops.suggest import shown, suggestion
 
 EXPIRY_NOTICE = timedelta(days=30)
-RESERVED_SERVICE_NAMES = frozenset({"rtc", "twirp", "postgres", "replicator"})
-"""Paths of the media server at the gateway, and roles that PostgreSQL has of its own."""
+RESERVED_SERVICE_NAMES = frozenset(
+    {"rtc", "twirp", "patroni", "postgres", "replicator", "rewinder", "template0", "template1"}
+)
+"""Paths of the media server at the gateway; roles and databases that PostgreSQL and Patroni have of their own."""
 
 
 @dataclass(frozen=True, slots=True)
