@@ -62,6 +62,12 @@ def bootstrap_command(packages: tuple[str, ...], target: Path, source: str) -> l
     ]
 
 
+def keep_script(script: Path) -> None:
+    """Let an installed command run by the image's Python, not by that of the machine that installed it."""
+    _, _, body = script.read_text().partition("\n")
+    script.write_text(f"#!/usr/bin/env python3\n{body}")
+
+
 @dataclass(frozen=True, slots=True)
 class ContentMaker:
     """Writes below `work`. Everything but Debian over a parent is made before the parent is there."""
@@ -97,11 +103,15 @@ class ContentMaker:
         command += ["--only-binary", ":all:", "--require-hashes", "--no-deps", "--link-mode", "copy"]
         command += [word for package in content.from_source for word in ("--no-binary", package)]
         self.runner.run([*command, "--requirements", str(requirements)])
+        for script in content.scripts:
+            keep_script(folder / "bin" / script)
         skip = pattern_of(UNWANTED_OF_WHEELS)
+        kept = {f"bin/{script}" for script in content.scripts}
         files = sorted(
             path
             for path in folder.rglob("*")
-            if not path.is_dir() and not skip.match(path.relative_to(folder).as_posix())
+            if not path.is_dir()
+            and ((inside := path.relative_to(folder).as_posix()) in kept or not skip.match(inside))
         )
         target = self.work / f"{name}.tar"
         pack_tree(folder, files, target, content.target, mtime=EPOCH)

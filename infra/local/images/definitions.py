@@ -83,6 +83,8 @@ class Wheels:
     target: str = SITE_PACKAGES
     from_source: tuple[str, ...] = ()
     """Packages in pure Python that are published without a wheel."""
+    scripts: tuple[str, ...] = ()
+    """Commands of the packages to keep, in the target's folder `bin`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
         Layer(
             "database",
             "database-debian",
-            Wheels("database", from_source=("ydiff",)),
+            Wheels("database", from_source=("ydiff",), scripts=("patronictl",)),
             compiled=(SITE_PACKAGES,),
             facts=ImageFacts(
                 "PostgreSQL 17 under Patroni, with pgBackRest",
@@ -217,7 +219,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
                 writable=("/var/lib/postgresql", "/run/postgresql", "/tmp"),  # noqa: S108
                 environment={
                     **_PYTHON_ENVIRONMENT,
-                    "PATH": f"{POSTGRES_BIN}:{_PATH}",
+                    "PATH": f"{POSTGRES_BIN}:{SITE_PACKAGES}/bin:{_PATH}",
                     "PYTHONPATH": SITE_PACKAGES,
                 },
                 working_directory="/var/lib/postgresql",

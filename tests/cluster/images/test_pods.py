@@ -1,4 +1,4 @@
-"""The images run in a region as the platform runs them: no root, nothing writable, no capability, no call beyond the usual."""
+"""The images run in a region as the platform runs them: without root, capabilities or a writable root."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROGRAMS = {
         "initdb --auth trust --pgdata /tmp/data >/dev/null"
         " && pg_ctl --pgdata /tmp/data --wait --options '-k /tmp -h \"\"' --log /tmp/log start >/dev/null"
         " && psql --host /tmp --dbname postgres --tuples-only --no-align --command \"select 'works'\""
-        " && python3 -m patroni --version && patronictl --help >/dev/null && pgbackrest version"
+        " && python3 -m patroni --version && patronictl version | head -1 && pgbackrest version"
     ),
     "gateway": "haproxy -vv | grep -q 'HAProxy version 3.0' && haproxy -vv | grep -q PROMEX && echo works",
     "media": "livekit-server --version >/dev/null && echo works",

@@ -63,6 +63,9 @@ class FakeTools:
                 folder = Path(call[call.index("--target") + 1])
                 folder.mkdir()
                 (folder / "module.py").write_text("x = 1\n")
+                (folder / "bin").mkdir()
+                for script in ("patronictl", "unwanted"):
+                    (folder / "bin" / script).write_text("#!/home/somebody/python\nrun()\n")
             case "cc":
                 Path(call[call.index("-o") + 1]).write_text("program")
             case "buildah":
