@@ -15,7 +15,7 @@ from cli.examples import examples
 if TYPE_CHECKING:
     from vitalops.consultation.report import StepReport, VerificationReport
 
-NAME_WIDTH = 44
+NAME_WIDTH = 50
 
 
 @examples(
