@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from vitalops.errors import UsageError
 from vitalops.model.platform import FailoverPair, Platform
-from vitalops.suggest import suggestion
+from vitalops.suggest import closest, shown
 
 
 def default_regions(platform: Platform) -> tuple[str, ...]:

@@ -28,6 +28,9 @@ def test_an_unknown_region_is_answered_with_the_known_ones(platform: Platform) -
         resolve_regions(platform, ["fr-pra"])
     assert "fr-par, fr-gra, ch-gva, ch-zrh" in caught.value.message
     assert caught.value.hint == "did you mean 'fr-par'?"
+    with pytest.raises(UsageError) as caught:
+        resolve_regions(platform, ["elsewhere"])
+    assert str(caught.value).count("ch-zrh") == 1, "the known ones are named once"
 
 
 def test_a_pair_is_the_named_one_or_the_only_default(platform: Platform, bundled: Text) -> None:
