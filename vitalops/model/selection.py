@@ -65,6 +65,6 @@ def pair_of(platform: Platform, region: str) -> FailoverPair | None:
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     everything = tuple(known)
-    return UsageError(
-        f"unknown {kind} {name!r}; known: {', '.join(everything)}", hint=suggestion(name, everything)
-    )
+    near = closest(name, everything)
+    hint = f"did you mean {near!r}?" if near else ""
+    return UsageError(f"unknown {kind} {shown(name)}; known: {', '.join(everything) or 'none'}", hint=hint)
