@@ -52,7 +52,9 @@ class Event(Body):
     )
     outcome: Literal["success", "denied", "failure"]
     trace_id: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{32})?$")] = ""
-    detail: dict[Slug, Detail] = Field(default_factory=dict, max_length=16)
+    detail: dict[Slug, Detail] = Field(
+        default_factory=dict, max_length=16, json_schema_extra={"additionalProperties": False}
+    )
 
     @field_serializer("occurred_at")
     def _in_utc(self, moment: datetime) -> str:

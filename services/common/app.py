@@ -7,17 +7,14 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import SQLAlchemyError
-from starlette.exceptions import HTTPException
 
 from services.common import health
 from services.common.context import ServiceContext, build_context
 from services.common.definition import ServiceDefinition
+from services.common.handlers import install_handlers
 from services.common.logs import get_logger
 from services.common.middleware import BodyLimitMiddleware, ObserveMiddleware
 from services.common.openapi import install_openapi
-from services.common.problems import handle_database, handle_http, handle_validation
 from services.common.settings import Settings
 
 log = get_logger("services.app")
@@ -67,9 +64,7 @@ def create_app(
     app.include_router(health.router)
     for router in definition.routers:
         app.include_router(router)
-    app.add_exception_handler(HTTPException, handle_http)
-    app.add_exception_handler(RequestValidationError, handle_validation)
-    app.add_exception_handler(SQLAlchemyError, handle_database)
+    install_handlers(app)
     app.add_middleware(BodyLimitMiddleware, limit=definition.max_body_bytes)
     app.add_middleware(ObserveMiddleware, telemetry=parts.telemetry)
     install_openapi(app)

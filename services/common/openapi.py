@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import compile_path
 
 from services.common.problems import MEDIA_TYPE
 
@@ -79,6 +80,28 @@ def _usual(operation: dict[str, Any]) -> set[int]:
     if "idempotency-key" in names:
         statuses |= {400, 409, 422}
     return statuses
+
+
+def documented_names(schema: dict[str, Any]) -> frozenset[str]:
+    """Every name that the interface itself uses: of fields, of parameters, and of the places they are in."""
+    names = {"body", "query", "path", "header", "cookie"}
+    for model in schema.get("components", {}).get("schemas", {}).values():
+        names |= set(model.get("properties", {}))
+    for path in schema.get("paths", {}).values():
+        for method in _METHODS:
+            names |= {parameter["name"] for parameter in path.get(method, {}).get("parameters", [])}
+    return frozenset(names)
+
+
+def documented_methods(schema: dict[str, Any], path: str) -> frozenset[str]:
+    """The methods of every documented route that a path fits."""
+    return frozenset(
+        method.upper()
+        for template, operations in schema.get("paths", {}).items()
+        if compile_path(template)[0].match(path)
+        for method in _METHODS
+        if method in operations
+    )
 
 
 def install_openapi(app: FastAPI) -> None:

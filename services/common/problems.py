@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy import exc as sa_exc
 from starlette.exceptions import HTTPException
@@ -128,11 +126,14 @@ def database_problem(error: sa_exc.SQLAlchemyError) -> ProblemError:
     return internal_error()
 
 
-def validation_problem(errors: Sequence[Any]) -> ProblemError:
-    """A validation failure without the values: place, kind and rule of each fault."""
+def validation_problem(errors: Sequence[Any], known: frozenset[str]) -> ProblemError:
+    """A validation failure without the values: place and rule of each fault.
+
+    `known` are the names that the interface documents; a place named by the client itself becomes `*`.
+    """
     faults = [
         {
-            "pointer": "/" + "/".join(str(part) for part in _place(error)),
+            "pointer": _pointer(error, known),
             "rule": str(error.get("type", "invalid")),
         }
         for error in errors
@@ -155,10 +156,9 @@ def validation_problem(errors: Sequence[Any]) -> ProblemError:
     )
 
 
-def _place(error: Any) -> tuple[Any, ...]:
-    """Where a fault is; keys that the client made up (extra fields) are not repeated."""
-    place = tuple(error.get("loc", ()))
-    return place[:-1] if error.get("type") == "extra_forbidden" else place
+def _pointer(error: Any, known: frozenset[str]) -> str:
+    parts = [str(part) if isinstance(part, int) or part in known else "*" for part in error.get("loc", ())]
+    return "/" + "/".join(parts)
 
 
 def http_problem(error: HTTPException) -> ProblemError:
@@ -168,24 +168,3 @@ def http_problem(error: HTTPException) -> ProblemError:
     title = HTTPStatus(error.status_code).phrase
     slug = title.lower().replace(" ", "-")
     return ProblemError(error.status_code, slug, title, headers=error.headers)
-
-
-async def handle_http(_: Request, error: Exception) -> JSONResponse:
-    """Exception handler for HTTPException and ProblemError."""
-    assert isinstance(error, HTTPException)
-    return problem_response(http_problem(error))
-
-
-async def handle_validation(_: Request, error: Exception) -> JSONResponse:
-    """Exception handler for request validation."""
-    assert isinstance(error, RequestValidationError)
-    return problem_response(validation_problem(error.errors()))
-
-
-async def handle_database(_: Request, error: Exception) -> JSONResponse:
-    """Exception handler for database errors that are the client's business; the rest goes on as a 500."""
-    assert isinstance(error, sa_exc.SQLAlchemyError)
-    problem = database_problem(error)
-    if problem.status_code == 500:
-        raise error
-    return problem_response(problem)

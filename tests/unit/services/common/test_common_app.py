@@ -39,6 +39,16 @@ def write(body: Note) -> Note:
     return body
 
 
+@router.put("/v1/labels")
+def label(body: dict[Line, Line]) -> None:
+    """Keys are the client's here."""
+
+
+@router.delete("/v1/labels")
+def unlabel() -> None:
+    """A second method on one path."""
+
+
 @router.get("/v1/broken/{name}")
 def broken(name: str) -> None:
     raise RuntimeError(f"it broke over {name}")
@@ -99,6 +109,17 @@ def test_validation_names_place_and_rule(client: Any) -> None:
     answer = client.post("/v1/notes", json={"line": "Dupont\n"})
     assert answer.json()["errors"] == [{"pointer": "/body/line", "rule": "string_pattern_mismatch"}]
     assert "Dupont" not in answer.text
+
+
+def test_keys_that_the_client_chose_are_not_repeated(client: Any) -> None:
+    answer = client.put("/v1/labels", json={"Dupont": "a\nb", "Dup\nont": "a"})
+    assert answer.status_code == 422
+    assert {fault["pointer"] for fault in answer.json()["errors"]} == {"/body/*", "/body/*/*"}
+    assert "Dup" not in answer.text
+
+
+def test_a_refused_method_names_all_that_there_are(client: Any) -> None:
+    assert client.get("/v1/labels").headers["allow"] == "DELETE, PUT"
 
 
 def test_large_bodies_are_refused_by_length_and_on_arrival(client: Any) -> None:
