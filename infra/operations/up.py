@@ -7,11 +7,11 @@ their cluster are built, and both regions' stacks go side by side.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from infra.engines.protocol import Engine, Outcome, Stack
 from infra.engines.rollout import Stopped
@@ -19,9 +19,6 @@ from infra.operations.edge import authority_file, bring_up_edge
 from infra.operations.setting import Setting, stacks
 from infra.program.state import active_region
 from vitalops.ports.progress import Progress
-
-if TYPE_CHECKING:
-    from infra.local.images.build import BuiltImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +49,9 @@ def up(setting: Setting, progress: Progress) -> UpResult:
     began = time.monotonic()
     setting.require_pairs()
     refuse_taken_ports(setting)
-    if setting.local_regions:
-        prepare(setting, progress)
+    # What was loaded, not what would be built now: code may have been edited meanwhile.
+    images = prepare(setting, progress) if setting.local_regions else image_references(setting.platform)
     prepared = time.monotonic() - began
-    images = image_references(setting.platform)
     engine = setting.make_engine()
     regions, edges = stacks(setting, images)
     outcomes = [*side_by_side(engine, regions, progress), *side_by_side(engine, edges, progress)]
@@ -77,26 +73,30 @@ def refuse_taken_ports(setting: Setting) -> None:
             process.require_free_port()
 
 
-def prepare(setting: Setting, progress: Progress) -> None:
-    """Local regions up, and every image in each of them."""
+def prepare(setting: Setting, progress: Progress) -> dict[str, str]:
+    """Local regions up, and every image in each of them. Returns the images' references by name."""
     from infra.local.images.build import build
     from infra.local.images.load import load
     from infra.local.regions import manager
+    from infra.local.toolchain.manager import Toolchain, ensure, ensure_regions
 
     names, platform = setting.local_regions, setting.platform
     manager.require_local()
 
-    # The regions need this one to boot, and images are built one run at a time: it goes first.
-    build(platform, ("pause",), progress)
+    with ThreadPoolExecutor(max_workers=3, thread_name_prefix="prepare") as pool:
+        tools = pool.submit(ensure_regions, progress)
 
-    def images() -> Mapping[str, BuiltImage]:
-        return build(platform, None, progress)
+        def media_tools() -> Toolchain:
+            # What the regions need is made first, so that they boot while the media server still compiles.
+            tools.result()
+            return ensure(("livekit",), progress)
 
-    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="prepare") as pool:
-        built = pool.submit(images)
-        started = pool.submit(lambda: manager.start(platform, names, progress))
-        first_error([built, started])
-        load(names, built.result(), progress)
+        built = pool.submit(lambda: build(platform, None, progress, toolchain=media_tools))
+        started = pool.submit(lambda: manager.start(platform, names, progress, toolchain=tools.result()))
+        first_error([tools, built, started])
+        images = built.result()
+        load(names, images, progress)
+    return {name: image.reference for name, image in images.items()}
 
 
 def side_by_side(engine: Engine, chosen: tuple[Stack, ...], progress: Progress) -> list[Outcome]:
