@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.audit.chain import GENESIS, Head, Link, canonical, extend, link_digest, verify
@@ -17,6 +17,9 @@ events = st.dictionaries(
     max_size=4,
 )
 
+# Every example builds and breaks a whole chain.
+few = settings(max_examples=40, deadline=None)
+
 
 def build(documents: list[dict[str, Any]]) -> list[Link]:
     links, head = [], Head()
@@ -27,6 +30,7 @@ def build(documents: list[dict[str, Any]]) -> list[Link]:
     return links
 
 
+@few
 @given(st.lists(events, max_size=8))
 def test_an_honest_chain_is_intact(documents: list[dict[str, Any]]) -> None:
     links = build(documents)
@@ -36,6 +40,7 @@ def test_an_honest_chain_is_intact(documents: list[dict[str, Any]]) -> None:
     assert found.head == (Head(links[-1].sequence, links[-1].digest) if links else Head())
 
 
+@few
 @given(st.lists(events, min_size=1, max_size=8), st.data())
 def test_a_changed_event_is_found_where_it_is(documents: list[dict[str, Any]], data: st.DataObject) -> None:
     links = build(documents)
@@ -48,6 +53,7 @@ def test_a_changed_event_is_found_where_it_is(documents: list[dict[str, Any]], d
     assert found.checked == place
 
 
+@few
 @given(st.lists(events, min_size=2, max_size=8), st.data())
 def test_a_removed_record_is_found(documents: list[dict[str, Any]], data: st.DataObject) -> None:
     links = build(documents)
@@ -58,6 +64,7 @@ def test_a_removed_record_is_found(documents: list[dict[str, Any]], data: st.Dat
     assert found.broken_at == place + 1
 
 
+@few
 @given(st.lists(events, min_size=2, max_size=8), st.data())
 def test_a_removed_record_is_found_also_when_the_rest_is_renumbered(
     documents: list[dict[str, Any]], data: st.DataObject
@@ -69,6 +76,7 @@ def test_a_removed_record_is_found_also_when_the_rest_is_renumbered(
     assert not verify(renumbered, Head()).intact
 
 
+@few
 @given(st.lists(events, min_size=1, max_size=8), events, st.data())
 def test_an_inserted_record_is_found(
     documents: list[dict[str, Any]], extra: dict[str, Any], data: st.DataObject
@@ -81,6 +89,7 @@ def test_an_inserted_record_is_found(
     assert not verify([*links[:place], forged, *rest], Head()).intact
 
 
+@few
 @given(st.lists(events, min_size=2, max_size=8), st.data())
 def test_swapped_records_are_found(documents: list[dict[str, Any]], data: st.DataObject) -> None:
     links = build(documents)
@@ -89,6 +98,7 @@ def test_swapped_records_are_found(documents: list[dict[str, Any]], data: st.Dat
     assert not verify(links, Head()).intact
 
 
+@few
 @given(st.lists(events, min_size=2, max_size=6), events, st.data())
 def test_rewriting_everything_after_a_change_is_found_by_a_noted_head(
     documents: list[dict[str, Any]], other: dict[str, Any], data: st.DataObject
@@ -103,6 +113,7 @@ def test_rewriting_everything_after_a_change_is_found_by_a_noted_head(
     assert rewritten[-1].digest != links[-1].digest
 
 
+@few
 @given(st.lists(events, min_size=2, max_size=8), st.data())
 def test_verification_can_start_from_a_checkpoint(
     documents: list[dict[str, Any]], data: st.DataObject
