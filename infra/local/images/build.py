@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from infra.local.images import plan
 from infra.local.images.buildah import STAGE_PREFIX, Buildah
@@ -13,7 +14,7 @@ from infra.local.images.contents import ContentMaker
 from infra.local.images.definitions import LAYERS, Tool
 from infra.local.images.inputs import MachineInputs
 from infra.local.images.run import Run, stage_reference
-from infra.local.images.runner import Runner, SubprocessRunner
+from infra.local.images.runner import Runner, SubprocessRunner, ToolFailed
 from infra.local.images.store import ImageStore, Record
 from infra.local.locks import exclusive
 from infra.local.toolchain.manager import Toolchain, ensure
@@ -22,6 +23,11 @@ from vitalops.errors import UsageError
 from vitalops.model.platform import Platform
 from vitalops.paths import Paths
 from vitalops.ports.progress import Progress
+
+
+KEYRINGS: Final = tuple(
+    Path("/usr/share/keyrings") / f"debian-archive-keyring.{ending}" for ending in ("gpg", "pgp")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,23 @@ def require_build_machine(progress: Progress) -> None:
     if os.geteuid() != 0:
         raise UsageError("building images needs root", hint="run it with sudo")
     ensure_system(("buildah", "mmdebstrap"), progress)
+    ensure_keyring(SubprocessRunner(), KEYRINGS)
+
+
+def ensure_keyring(runner: Runner, keyrings: Iterable[Path]) -> None:
+    """Install the Debian archive's keys where none of `keyrings` is there: other distributions come without.
+
+    Raises UsageError where that fails.
+    """
+    if any(path.exists() for path in keyrings):
+        return
+    package = "debian-archive-keyring"
+    try:
+        runner.run(["apt-get", "install", "--yes", "--no-install-recommends", package])
+    except ToolFailed as failure:
+        raise UsageError(
+            f"the Debian archive's keys are missing: {failure}", hint=f"install {package}"
+        ) from failure
 
 
 class Builder:

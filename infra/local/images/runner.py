@@ -35,6 +35,12 @@ def complaint(said: str) -> str:
     return (errors[:1] or lines[-1:] or ["it gave no reason"])[0]
 
 
+def missing(program: str) -> UsageError:
+    name = Path(program).name
+    packages = {"cc": "a C compiler (Debian: gcc libc6-dev)"}
+    return UsageError(f"{name} is not installed", hint=f"install {packages.get(name, name)}")
+
+
 class Runner(Protocol):
     def run(
         self,
@@ -58,18 +64,17 @@ class SubprocessRunner:
         environment: Mapping[str, str] | None = None,
         feed: Callable[[BinaryIO], None] | None = None,
     ) -> str:
+        if shutil.which(argv[0]) is None:
+            raise missing(argv[0])
         setpriv = shutil.which("setpriv")
         command = [setpriv, "--pdeathsig", "TERM", "--", *argv] if setpriv else list(argv)
-        try:
-            process = subprocess.Popen(
-                command,
-                env={**os.environ, **(environment or {})},
-                stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        except FileNotFoundError:
-            raise UsageError(f"{argv[0]} is not installed", hint=f"install {Path(argv[0]).name}") from None
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         said: list[bytes] = []
         failures: list[BaseException] = []
         assert process.stderr is not None

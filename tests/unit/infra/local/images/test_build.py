@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from infra.local.images.build import Builder
+from infra.local.images.build import Builder, ensure_keyring
 from infra.local.images.inputs import MachineInputs
+from infra.local.images.runner import ToolFailed
 from infra.local.toolchain.manager import Toolchain
 from tests.unit.infra.local.images.conftest import FakeTools
 from vitalops.errors import RemoteError, UsageError
@@ -200,3 +201,28 @@ def test_code_that_changes_after_its_tag_was_computed_is_not_packed_under_that_t
     with pytest.raises(RemoteError, match="image services: its files changed while they were read"):
         builder().build(platform, ["services"])
     assert not builder().build(platform, ["services"])["services"].cached
+
+
+def test_the_archives_keys_are_installed_only_where_they_are_missing(tmp_path: Path) -> None:
+    class Apt:
+        def __init__(self, complaint: str = "") -> None:
+            self.calls: list[tuple[str, ...]] = []
+            self.complaint = complaint
+
+        def run(self, argv: Sequence[str], **_: object) -> str:
+            self.calls.append(tuple(argv))
+            if self.complaint:
+                raise ToolFailed(argv, 100, self.complaint)
+            return ""
+
+    there = tmp_path / "keyring.gpg"
+    there.write_text("keys")
+    apt = Apt()
+    ensure_keyring(apt, [tmp_path / "none", there])
+    assert apt.calls == []
+    ensure_keyring(apt, [tmp_path / "none"])
+    assert [call[-1] for call in apt.calls] == ["debian-archive-keyring"]
+    with pytest.raises(
+        UsageError, match=r"keys are missing.*Unable to locate.*install debian-archive-keyring"
+    ):
+        ensure_keyring(Apt("E: Unable to locate package"), [tmp_path / "none"])
