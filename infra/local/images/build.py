@@ -24,7 +24,6 @@ from vitalops.model.platform import Platform
 from vitalops.paths import Paths
 from vitalops.ports.progress import Progress
 
-
 KEYRINGS: Final = tuple(
     Path("/usr/share/keyrings") / f"debian-archive-keyring.{ending}" for ending in ("gpg", "pgp")
 )
