@@ -34,13 +34,16 @@ async def verify(access: Access, seconds: float, watcher: Watcher | None = None)
     Raises UsageError where the platform cannot be reached for want of its secrets or its authority; everything
     else that goes wrong is a failed step of the report.
     """
+    secret, key = access.operator_secret(), access.signing_key()
     with access.authority_file() as ca_file:
         edge = Edge.over_tls(access.edge_url, ca_file)
         try:
             async with ProcessCall(ca_file) as call:
-                walk = Walk(edge, call, seconds, access.operator_secret())
-                result = await run(verification_steps(seconds, access.signing_key()), walk, watcher)
-            await tidy_up(walk)
+                walk = Walk(edge, call, seconds, secret)
+                try:
+                    result = await run(verification_steps(seconds, key), walk, watcher)
+                finally:
+                    await tidy_up(walk)
         finally:
             await edge.aclose()
     return VerificationReport.of(result, walk.receptions, pair=access.pair, edge=access.edge_url)
