@@ -8,7 +8,6 @@ import os
 import platform as machine
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -49,11 +48,6 @@ class Toolchain:
 
     def path(self, tool: str) -> Path:
         return self.tools[tool]
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """Folders for a PATH on which every tool is found."""
-        return tuple(dict.fromkeys(path.parent for path in self.tools.values()))
 
 
 def architecture() -> str:
@@ -189,31 +183,3 @@ def ensure(groups: Iterable[str], progress: Progress, paths: Paths | None = None
 def ensure_regions(progress: Progress, paths: Paths | None = None) -> Toolchain:
     """What regions need to boot."""
     return ensure(specification().of_stage("regions"), progress, paths)
-
-
-class Background:
-    """Makes groups in a thread while the caller goes on, as regions boot while LiveKit compiles.
-
-    A caller that dies takes the compiler's results so far with it into Go's own cache: nothing is lost.
-    """
-
-    def __init__(self, groups: Iterable[str], progress: Progress, paths: Paths | None = None) -> None:
-        self._result: Toolchain | None = None
-        self._error: BaseException | None = None
-
-        def work() -> None:
-            try:
-                self._result = ensure(groups, progress, paths)
-            except BaseException as error:  # handed to whoever asks for the result
-                self._error = error
-
-        self._thread = threading.Thread(target=work, name="toolchain", daemon=True)
-        self._thread.start()
-
-    def result(self) -> Toolchain:
-        """Waits for the tools. Raises what making them raised."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        assert self._result is not None
-        return self._result

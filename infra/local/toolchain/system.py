@@ -17,16 +17,12 @@ DEBIAN_PACKAGES = {
     "buildah": "buildah",
     "haproxy": "haproxy",
     "ip": "iproute2",
-    "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
     "mount": "mount",
     "nft": "nftables",
     "nsenter": "util-linux",
-    "openssl": "openssl",
     "ptp": "containernetworking-plugins",
     "runc": "runc",
-    "ffmpeg": "ffmpeg",
-    "uidmap": "uidmap",
 }
 """Package by program. `ptp` stands for all CNI plugins, which are not on PATH."""
 
