@@ -34,10 +34,10 @@ async def verify(access: Access, seconds: float, watcher: Watcher | None = None)
     Raises UsageError where the platform cannot be reached for want of its secrets or its authority; everything
     else that goes wrong is a failed step of the report.
     """
-    secret, key = access.operator_secret(), access.signing_key()
     with access.authority_file() as ca_file:
         edge = Edge.over_tls(access.edge_url, ca_file)
         try:
+            secret, key = access.operator_secret(), access.signing_key()
             async with ProcessCall(ca_file) as call:
                 walk = Walk(edge, call, seconds, secret)
                 try:
