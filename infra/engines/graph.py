@@ -109,6 +109,15 @@ def _record(program: Callable[[], None], project: str, stack: str) -> Graph:
 
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    # Pulumi leaves an event loop open in each thread that serves a registration, unless there is one already.
+    loops = [loop]
+
+    def begin_thread() -> None:
+        loops.append(asyncio.new_event_loop())
+        asyncio.set_event_loop(loops[-1])
+
+    executor = ThreadPoolExecutor(thread_name_prefix="register", initializer=begin_thread)
+    loop.set_default_executor(executor)
     try:
         settings.ROOT.set(None)
         recorder = Recorder(Reveal())
@@ -128,8 +137,10 @@ def _record(program: Callable[[], None], project: str, stack: str) -> Graph:
     except Exception as error:
         raise ProgramError(f"stack {stack}: the program failed: {type(error).__name__}: {error}") from error
     finally:
+        executor.shutdown()
         asyncio.set_event_loop(None)
-        loop.close()
+        for each in loops:
+            each.close()
     for resource in seen:
         if resource.type.startswith(KUBERNETES_PREFIX) and PROVIDER_TYPE not in resource.provider:
             raise ProgramError(f"stack {stack}: {resource.urn} has no explicit provider")

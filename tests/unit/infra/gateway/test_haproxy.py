@@ -1,0 +1,97 @@
+"""The compiled gateway and edge, as text and to HAProxy's own eyes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.components import edge as edge_component
+from infra.components import gateway
+from infra.components.args import EdgeArgs, RegionArgs
+from infra.gateway.edge import EdgeConfig, compile_edge
+from infra.gateway.haproxy import CONFIG_FOLDER, GatewayConfig, compile_gateway
+from vitalops.model.platform import EdgeListener, Platform
+
+HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+
+
+def config(platform: Platform, *, key_ids: tuple[str, ...] = ("k1", "k2")) -> GatewayConfig:
+    return GatewayConfig(
+        region="fr-par",
+        issuer="https://localhost:8443/identity",
+        key_ids=key_ids,
+        services=tuple(platform.services.values()),
+        media_host="livekit.vitalops-media.svc.cluster.local",
+        service_domain="vitalops-services.svc.cluster.local",
+    )
+
+
+def edge_config(folder: str, active: str = "fr-par") -> EdgeConfig:
+    regions = {"fr-par": "10.201.1.2:30443", "fr-gra": "10.201.2.2:30443"}
+    return EdgeConfig("france", EdgeListener(port=8443), active, regions, folder)
+
+
+def test_gateway(platform: Platform, golden: Callable[[str, str], None]) -> None:
+    golden("gateway.cfg", compile_gateway(config(platform)))
+
+
+def test_edge(golden: Callable[[str, str], None]) -> None:
+    golden("edge.cfg", compile_edge(edge_config("/run/vitalops/edge/france")))
+
+
+def test_edge_follows_the_active_region_only() -> None:
+    text = compile_edge(edge_config("/f", active="fr-gra"))
+    assert "default_backend region_fr-gra" in text
+    assert "use_backend" not in text
+    assert " backup" not in text
+
+
+def test_edge_refuses_a_stranger_as_active() -> None:
+    with pytest.raises(ValueError, match="ch-gva"):
+        compile_edge(edge_config("/f", active="ch-gva"))
+
+
+def test_every_token_rule_comes_before_any_route(platform: Platform) -> None:
+    lines = compile_gateway(config(platform)).splitlines()
+    first_route = next(n for n, line in enumerate(lines) if line.strip().startswith("use_backend"))
+    assert max(n for n, line in enumerate(lines) if "jwt_verify" in line) < first_route
+
+
+def test_log_line_holds_neither_query_nor_headers(platform: Platform) -> None:
+    text = compile_gateway(config(platform))
+    line = next(line for line in text.splitlines() if "log-format" in line)
+    for leak in ("%HU", "%HQ", "%hr", "%r", "capture", "query", "authorization", "%{+Q}r"):
+        assert leak not in line
+
+
+@pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
+def test_haproxy_accepts_the_gateway(region: Callable[[str], RegionArgs], tmp_path: Path) -> None:
+    args = region("fr-par")
+    for folder in ("tls", "authority", "keys"):
+        (tmp_path / folder).mkdir()
+    pair = args.secrets.gateway
+    (tmp_path / "tls/gateway.pem").write_text(pair.certificate + pair.key)
+    (tmp_path / "authority/ca.crt").write_text(args.secrets.authority)
+    for key in args.secrets.token_keys:
+        (tmp_path / f"keys/{key.kid}.pem").write_text(key.pem)
+    accept(tmp_path, gateway.compiled(args).replace(CONFIG_FOLDER, str(tmp_path)))
+
+
+@pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
+def test_haproxy_accepts_the_edge(edge: EdgeArgs, tmp_path: Path) -> None:
+    (tmp_path / "edge.pem").write_text(edge.certificate.certificate + edge.certificate.key)
+    (tmp_path / "ca.crt").write_text(edge.authority)
+    accept(tmp_path, edge_component.compiled(edge, str(tmp_path)))
+
+
+def accept(folder: Path, text: str) -> None:
+    assert HAPROXY is not None
+    file = folder / "haproxy.cfg"
+    file.write_text(text)
+    checked = subprocess.run([HAPROXY, "-c", "-f", str(file)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert "[WARNING]" not in checked.stderr, checked.stderr
