@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request
-from opentelemetry.trace import SpanKind, StatusCode, Tracer
+from opentelemetry.trace import SpanKind, StatusCode, Tracer, get_current_span
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -67,6 +67,9 @@ def trace_statements(engine: Engine, tracer: Tracer) -> None:
     def before(  # pyright: ignore[reportUnusedFunction]
         conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
     ) -> None:
+        if not get_current_span().get_span_context().is_valid:
+            # Polling in the background would only fill the trace store.
+            return
         operation = statement.lstrip().split(None, 1)[0].upper()
         span = tracer.start_span(f"{operation} {system}", kind=SpanKind.CLIENT)
         span.set_attribute("db.system.name", system)
