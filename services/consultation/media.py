@@ -60,6 +60,9 @@ class MediaServer:
         public_url: str,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        # A third of a second: at start rather than in the first patient's join time.
+        import livekit.api  # noqa: F401
+
         self._key = key
         self._secret = secret
         self._url = url.rstrip("/")
