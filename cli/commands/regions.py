@@ -81,6 +81,8 @@ def stop(
 ) -> None:
     """Stop regions and leave nothing of them running or mounted. Their data stays for the next start."""
     from infra.local.regions import manager
+    from infra.operations.edge import stop_edges
+    from vitalops.paths import Paths
 
     platform, regions = _chosen(names)
     manager.require_local()
@@ -88,6 +90,9 @@ def stop(
         confirm(f"Delete all data of {', '.join(regions)}?")
     with progress() as steps:
         manager.stop(platform, regions, purge, steps)
+        local = [name for name, region in platform.regions.items() if region.cluster == "local"]
+        gone = [each.name for each in manager.status(platform, local) if each.state == "stopped"]
+        stop_edges(platform, Paths.from_environment(), gone, steps)
     emit(manager.status(platform, regions), _render)
 
 

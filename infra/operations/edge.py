@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from infra.components.args import EdgeArgs
@@ -10,7 +11,8 @@ from infra.components.edge import compiled
 from infra.edge.process import EdgeFiles
 from infra.operations.setting import Setting
 from infra.program.inputs import edge_args
-from vitalops.model.platform import FailoverPair
+from vitalops.model.platform import FailoverPair, Platform
+from vitalops.paths import Paths
 from vitalops.ports.progress import Progress
 
 AUTHORITY_FILE = "ca.crt"
@@ -54,3 +56,14 @@ def bring_up_edge(setting: Setting, pair: FailoverPair, progress: Progress) -> s
     write_authority(setting, args.authority)
     progress.done(name, time.monotonic() - began)
     return done
+
+
+def stop_edges(platform: Platform, paths: Paths, stopped: Iterable[str], progress: Progress) -> None:
+    """End the edges that lead nowhere any more: those of pairs whose regions are all stopped."""
+    gone = set(stopped)
+    setting = Setting(platform, paths, tuple(platform.regions))
+    for pair in setting.pairs:
+        if setting.is_local(pair) and {pair.primary, pair.standby} <= gone:
+            began = time.monotonic()
+            if setting.edge_process(pair).stop():
+                progress.done(f"edge {pair.name} stop", time.monotonic() - began)
