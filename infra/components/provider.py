@@ -15,4 +15,7 @@ def provider(region: str, access: ClusterAccess) -> k8s.Provider:
         kubeconfig=access.kubeconfig,
         context=access.context,
         enable_server_side_apply=True,
+        # Changed in place: pods mount them, and a replacement under the same name would take them away meanwhile.
+        enable_config_map_mutable=True,
+        enable_secret_mutable=True,
     )

@@ -18,6 +18,7 @@ from infra.engines.rollout import Stopped
 from infra.operations.edge import authority_file, bring_up_edge
 from infra.operations.setting import Setting, stacks
 from infra.program.state import active_region
+from vitalops.errors import UsageError
 from vitalops.ports.progress import Progress
 
 
@@ -48,6 +49,7 @@ def up(setting: Setting, progress: Progress) -> UpResult:
 
     began = time.monotonic()
     setting.require_pairs()
+    require_registry(setting)
     refuse_taken_ports(setting)
     # What was loaded, not what would be built now: code may have been edited meanwhile.
     images = prepare(setting, progress) if setting.local_regions else image_references(setting.platform)
@@ -63,6 +65,16 @@ def up(setting: Setting, progress: Progress) -> UpResult:
     return UpResult(
         engine.name, tuple(outcomes), tuple(made), authority_file(setting), prepared, time.monotonic() - began
     )
+
+
+def require_registry(setting: Setting) -> None:
+    """Raises UsageError where a cluster elsewhere could pull no image."""
+    elsewhere = [name for name in setting.regions if name not in setting.local_regions]
+    if elsewhere and setting.platform.images.registry is None:
+        raise UsageError(
+            f"region {elsewhere[0]} is no local region, so its images must come from a registry",
+            hint="set images.registry in platform.yaml, then: vitalops images push",
+        )
 
 
 def refuse_taken_ports(setting: Setting) -> None:

@@ -18,10 +18,10 @@ from infra.engines.rollout import Stopped
 from infra.operations import render
 from infra.operations.setting import EngineChoice, Setting
 from infra.operations.status import member, status
-from infra.operations.up import refuse_taken_ports, side_by_side
+from infra.operations.up import refuse_taken_ports, require_registry, side_by_side
 from infra.program.stacks import PROJECT, region_program
 from vitalops.errors import RemoteError, UsageError
-from vitalops.model.platform import Platform
+from vitalops.model.platform import ClusterContext, Platform
 from vitalops.paths import Paths
 from vitalops.ports.progress import Progress, SilentProgress
 
@@ -112,6 +112,15 @@ def test_a_taken_edge_port_is_said_before_anything_is_done(platform: Platform, t
         other = platform.model_copy(update={"pairs": {**platform.pairs, "france": taken}})
         with pytest.raises(UsageError, match="edge of france cannot listen"):
             refuse_taken_ports(setting(other, tmp_path))
+
+
+def test_a_cluster_elsewhere_needs_a_registry(platform: Platform, tmp_path: Path) -> None:
+    elsewhere = ClusterContext(context="managed", gateway_address="gateway.example")
+    region = platform.regions["fr-par"].model_copy(update={"cluster": elsewhere})
+    other = platform.model_copy(update={"regions": {**platform.regions, "fr-par": region}})
+    require_registry(setting(platform, tmp_path))
+    with pytest.raises(UsageError, match="fr-par is no local region"):
+        require_registry(setting(other, tmp_path))
 
 
 class TwoStacks:
