@@ -27,7 +27,7 @@ SERVICES = (
     "scheduling",
 )  # fmt: skip
 ROLES = ("patient", "practitioner", "service", "operator")
-EXAMPLES = 6
+EXAMPLES = 3
 NOT_ASKED = [
     # A rule of the domain may refuse what fits the schema; it is documented as 422.
     positive_data_acceptance,
