@@ -26,7 +26,9 @@ class Paths:
             os.environ.get("VITALOPS_STATE")
             or f"{os.environ.get('XDG_STATE_HOME') or home / '.local/state'}/vitalops"
         )
-        run = os.environ.get("VITALOPS_RUN") or "/run/vitalops"
+        # Regions need root and its /run; an edge on clusters elsewhere does not.
+        runtime = None if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR")
+        run = os.environ.get("VITALOPS_RUN") or f"{runtime or '/run'}/vitalops"
         return Paths(cache=Path(cache), state=Path(state), run=Path(run))
 
     @property

@@ -20,7 +20,7 @@ def down(setting: Setting, progress: Progress) -> tuple[Outcome, ...]:
     engine = setting.make_engine()
     regions, edges = stacks(setting, image_references(setting.platform))
     for pair in setting.pairs:
-        if setting.is_local(pair):
+        if setting.has_edge_here(pair):
             setting.edge_process(pair).stop()
     outcomes: list[Outcome] = [engine.destroy(stack, progress) for stack in edges]
     with ThreadPoolExecutor(max_workers=max(len(regions), 1)) as pool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 
 from infra.components.args import EdgeArgs, RegionArgs
@@ -81,8 +82,12 @@ class Setting:
     def edge_process(self, pair: FailoverPair) -> EdgeProcess:
         return EdgeProcess(pair.name, pair.edge, self.paths.run / "edge" / pair.name)
 
+    def has_edge_here(self, pair: FailoverPair) -> bool:
+        """Whether the pair's edge is a process of this machine: its regions are, or it listens on loopback."""
+        return self.is_local(pair) or ip_address(pair.edge.address).is_loopback
+
     def is_local(self, pair: FailoverPair) -> bool:
-        """Whether the pair's edge is a process of this machine."""
+        """Whether both regions of the pair run on this machine."""
         return all(self.platform.regions[name].cluster == "local" for name in (pair.primary, pair.standby))
 
     def require_pairs(self) -> None:

@@ -184,7 +184,7 @@ def _lagging(each: DatabaseMember, written: int | None) -> DatabaseMember:
 def edge_status(setting: Setting, pair: FailoverPair) -> EdgeStatus:
     active = active_region(setting.paths.state, setting.platform.name, pair)
     url = pair.edge.public_url
-    if not setting.is_local(pair):
+    if not setting.has_edge_here(pair):
         return EdgeStatus(pair.name, url, active, None, "", "")
     authority = authority_file(setting)
     process = setting.edge_process(pair)

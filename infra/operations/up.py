@@ -59,7 +59,7 @@ def up(setting: Setting, progress: Progress) -> UpResult:
     outcomes = [*side_by_side(engine, regions, progress), *side_by_side(engine, edges, progress)]
     made: list[EdgeOutcome] = []
     for pair in setting.pairs:
-        action = bring_up_edge(setting, pair, progress) if setting.is_local(pair) else "external"
+        action = bring_up_edge(setting, pair, progress) if setting.has_edge_here(pair) else "external"
         active = active_region(setting.paths.state, setting.platform.name, pair)
         made.append(EdgeOutcome(pair.name, pair.edge.public_url, active, action))
     return UpResult(
@@ -81,7 +81,7 @@ def refuse_taken_ports(setting: Setting) -> None:
     """A taken port is said before minutes of work, not after."""
     for pair in setting.pairs:
         process = setting.edge_process(pair)
-        if setting.is_local(pair) and process.pid() is None:
+        if setting.has_edge_here(pair) and process.pid() is None:
             process.require_free_port()
 
 

@@ -123,6 +123,23 @@ def test_a_cluster_elsewhere_needs_a_registry(platform: Platform, tmp_path: Path
         require_registry(setting(other, tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("regions_local", "address", "here"),
+    [(True, "127.0.0.1", True), (True, "192.0.2.1", True), (False, "::1", True), (False, "192.0.2.1", False)],
+)
+def test_an_edge_is_here_where_its_regions_are_or_its_address_is_loopback(
+    platform: Platform, tmp_path: Path, regions_local: bool, address: str, here: bool
+) -> None:
+    elsewhere = ClusterContext(context="managed", gateway_address="gateway.example")
+    regions = {
+        name: region if regions_local else region.model_copy(update={"cluster": elsewhere})
+        for name, region in platform.regions.items()
+    }
+    pair = platform.pairs["france"]
+    pair = pair.model_copy(update={"edge": pair.edge.model_copy(update={"address": address})})
+    assert setting(platform.model_copy(update={"regions": regions}), tmp_path).has_edge_here(pair) is here
+
+
 class TwoStacks:
     """An engine of which one stack fails while the other waits."""
 
