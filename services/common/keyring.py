@@ -10,12 +10,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
-from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
-from services.common.settings import SettingsError
+from services.common.reloaded import ReloadedFile
+from services.common.settings import Settings, SettingsError
 
 ALGORITHM = "ES256"
 
@@ -47,7 +48,7 @@ class KeyRing:
         """
         try:
             keys = [_ring_key(entry) for entry in cast("list[dict[str, Any]]", json.loads(text))]
-        except (ValueError, TypeError, KeyError, AttributeError, JoseError):
+        except Exception:
             raise SettingsError(f"{what} is not a list of {{kid, private_pem, not_before}}") from None
         if not keys or len({key.kid for key in keys}) < len(keys):
             raise SettingsError(f"{what} must hold keys, each with a kid of its own")
@@ -67,6 +68,11 @@ class KeyRing:
     def document(self) -> dict[str, Any]:
         """The public key set (RFC 7517)."""
         return {"keys": [key.public() for key in self._keys]}
+
+
+def ring_file(settings: Settings, name: str) -> ReloadedFile[KeyRing]:
+    """The ring in the secret file `name`, read again when that changes; raises SettingsError for a bad one now."""
+    return ReloadedFile(settings.secrets_dir / name, partial(KeyRing.parse, what=f"secret {name}"))
 
 
 def _ring_key(entry: dict[str, Any]) -> RingKey:

@@ -133,7 +133,7 @@ def userinfo(
 @router.get("/.well-known/jwks.json")
 def jwks(state: StateDep) -> JSONResponse:
     """Public keys that verify this issuer's tokens."""
-    return JSONResponse(state.keyring.get().jwks(), headers={"cache-control": "public, max-age=300"})
+    return JSONResponse(state.keyring.get().document(), headers={"cache-control": "public, max-age=300"})
 
 
 @router.get("/.well-known/openid-configuration")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,9 +14,10 @@ from joserfc import jwt
 
 from services.common.clock import Clock
 from services.common.context import ServiceContext
+from services.common.keyring import KeyRing, RingKey, ring_file
+from services.common.reloaded import ReloadedFile
 from services.identity.clients import OAuthClient, parse_clients, web_client
 from services.identity.crypto import FieldCipher, Passwords
-from services.identity.keyring import Keyring, ReloadedFile, SigningKey, parse_keyring
 
 ACCESS_LIFETIME = timedelta(minutes=15)
 ID_LIFETIME = timedelta(minutes=15)
@@ -31,7 +33,7 @@ class IdentityState:
     issuer: str
     audience: str
     clock: Clock
-    keyring: ReloadedFile[Keyring] = field(repr=False)
+    keyring: ReloadedFile[KeyRing] = field(repr=False)
     clients: ReloadedFile[dict[str, OAuthClient]] = field(repr=False)
     web: OAuthClient
     passwords: Passwords = field(repr=False)
@@ -41,9 +43,9 @@ class IdentityState:
         """A registered client."""
         return self.web if client_id == self.web.client_id else self.clients.get().get(client_id)
 
-    def signing_key(self) -> SigningKey:
+    def signing_key(self) -> RingKey:
         """The key that signs now."""
-        return self.keyring.get().current(self.clock.now())
+        return self.keyring.get().signing_key(self.clock.now())
 
     def access_token(self, *, subject: str, role: str, scope: str, amr: Sequence[str], client_id: str) -> str:
         """An access token after RFC 9068, with the platform's `role`."""
@@ -67,7 +69,7 @@ class IdentityState:
 
 
 def build_state(context: ServiceContext, *, passwords: Passwords | None = None) -> IdentityState:
-    """Read what identity needs; raises SettingsError, OSError or KeyringError when something is missing."""
+    """Read what identity needs; raises SettingsError, or ValueError for malformed clients, when something is amiss."""
     settings = context.settings
     parts = urlsplit(settings.issuer)
     configured = settings.environment.get("VITALOPS_REDIRECT_URIS", "")
@@ -79,14 +81,14 @@ def build_state(context: ServiceContext, *, passwords: Passwords | None = None) 
         issuer=settings.issuer,
         audience=settings.audience,
         clock=context.clock,
-        keyring=ReloadedFile(settings.secrets_dir / "signing-keys.json", parse_keyring),
-        clients=ReloadedFile(settings.secrets_dir / "clients.json", parse_clients),
+        keyring=ring_file(settings, "signing-keys.json"),
+        clients=ReloadedFile(
+            settings.secrets_dir / "clients.json", lambda text: parse_clients(json.loads(text))
+        ),
         web=web_client(redirects),
         passwords=passwords or Passwords(),
         cipher=FieldCipher(settings.secret("field-key")),
     )
-    state.keyring.get()
-    state.clients.get()
     # Identity needs no network to get a token for its own calls.
     context.client.use_token_source(
         lambda: state.access_token(

@@ -22,6 +22,7 @@ from services.common.keyring import KeyRing
 from services.common.openapi import problems
 from services.common.outbox import enqueue
 from services.common.problems import ProblemError, conflict, not_found, unprocessable
+from services.common.reloaded import ReloadedFile
 from services.prescription.models import PrescriptionRow
 from services.prescription.rules import (
     BadPrescription,
@@ -47,8 +48,14 @@ from services.prescription.views import (
 
 router = APIRouter(tags=["prescription"])
 
+
+def _keys(ring: Annotated[ReloadedFile[KeyRing], Depends(service_state)]) -> KeyRing:
+    """The keys as they are now: one version for the whole request."""
+    return ring.get()
+
+
 ContextDep = Annotated[ServiceContext, Depends(service_context)]
-KeysDep = Annotated[KeyRing, Depends(service_state)]
+KeysDep = Annotated[KeyRing, Depends(_keys)]
 PractitionerDep = Annotated[Principal, Depends(require(role="practitioner"))]
 PartyDep = Annotated[Principal, Depends(require(role={"patient", "practitioner"}))]
 AnyoneDep = Annotated[Principal, Depends(require(role={"patient", "practitioner", "service", "operator"}))]

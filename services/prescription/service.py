@@ -6,15 +6,16 @@ from pathlib import Path
 
 from services.common.context import ServiceContext
 from services.common.definition import ServiceDefinition
-from services.common.keyring import KeyRing
+from services.common.keyring import KeyRing, ring_file
+from services.common.reloaded import ReloadedFile
 from services.prescription.api import router
 from services.prescription.models import Base
 
 KEYS_SECRET = "prescription-signing-keys.json"
 
 
-def _build(context: ServiceContext) -> KeyRing:
-    return KeyRing.parse(context.settings.secret(KEYS_SECRET), what=f"secret {KEYS_SECRET}")
+def _build(context: ServiceContext) -> ReloadedFile[KeyRing]:
+    return ring_file(context.settings, KEYS_SECRET)
 
 
 SERVICE = ServiceDefinition(

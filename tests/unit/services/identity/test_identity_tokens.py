@@ -5,23 +5,20 @@ from __future__ import annotations
 import json
 import os
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from joserfc import jwt
 from sqlalchemy import func, select
 
+from services.common.settings import SettingsError
 from services.common.testing import FixedClock, TokenSigner, assert_migrations_match
 from services.identity.clients import OAuthClient, parse_clients
 from services.identity.crypto import FieldCipher
-from services.identity.keyring import Keyring, KeyringError, parse_keyring
 from services.identity.models import AuthorizationCode, RefreshToken
 from services.identity.service import SERVICE, purge
-from services.identity.state import REFRESH_LIFETIME
+from services.identity.state import REFRESH_LIFETIME, build_state
 
 
 def refused(answer: Any, error: str) -> None:
@@ -186,40 +183,14 @@ def _header(token: str) -> bytes:
     return base64.urlsafe_b64decode(token.split(".")[0] + "===")
 
 
-def test_unusable_keyrings_are_refused(keyring: list[dict[str, Any]], clock: FixedClock) -> None:
-    from joserfc.jwk import ECKey
-
-    other_curve = ECKey.generate_key("P-384").as_pem(private=True).decode()
-    public = ECKey.generate_key("P-256").as_pem(private=False).decode()
-    for entries in (
-        [],
-        [keyring[0], keyring[0]],
-        [{"kid": "a"}],
-        [keyring[0] | {"private_pem": "rubbish"}],
-        [keyring[0] | {"private_pem": other_curve}],
-        [keyring[0] | {"private_pem": public}],
-    ):
-        with pytest.raises(KeyringError):
-            parse_keyring(entries)
-    with pytest.raises(KeyringError, match="due"):
-        parse_keyring([keyring[0] | {"not_before": 4_000_000_000}]).current(clock.now())
-
-
-@given(st.lists(st.integers(0, 2_000), min_size=1, max_size=6, unique=True), st.integers(0, 2_000))
-def test_the_newest_due_key_signs(starts: list[int], now: int) -> None:
-    from services.identity.keyring import SigningKey
-
-    ring = Keyring(tuple(SigningKey(str(start), start, _KEY) for start in starts))
-    due = [start for start in starts if start <= now]
-    moment = datetime.fromtimestamp(now, UTC)
-    if due:
-        assert ring.current(moment).not_before == max(due)
-    else:
-        with pytest.raises(KeyringError):
-            ring.current(moment)
-
-
-_KEY = TokenSigner(FixedClock()).key
+def test_a_malformed_key_ring_stops_the_start(
+    http: Any, keyring: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    context = http.app.state.context
+    for text in ("{", "[]", json.dumps([keyring[0], keyring[0]])):
+        (tmp_path / "signing-keys.json").write_text(text)
+        with pytest.raises(SettingsError, match=r"signing-keys\.json"):
+            build_state(context)
 
 
 def test_client_files_are_checked() -> None:

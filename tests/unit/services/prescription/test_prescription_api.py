@@ -9,11 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from joserfc import jws
 from joserfc.jwk import ECKey, KeySet
 from sqlalchemy import update
 
-from services.common.keyring import KeyRing
-from services.common.settings import SettingsError
 from services.common.testing import FixedClock, TokenSigner, assert_migrations_match
 from services.prescription.models import PrescriptionRow
 from services.prescription.rules import verify
@@ -28,12 +27,12 @@ ITEM = {
 }
 
 
-def ring_file(*not_before: float, curve: str = "P-256") -> str:
+def ring_file(*not_before: float) -> str:
     return json.dumps(
         [
             {
                 "kid": f"k{number}",
-                "private_pem": ECKey.generate_key(curve).as_pem(private=True).decode(),
+                "private_pem": ECKey.generate_key("P-256").as_pem(private=True).decode(),
                 "not_before": time,
             }
             for number, time in enumerate(not_before)
@@ -223,16 +222,28 @@ def test_strangers_see_nothing(client: Any, signer: TokenSigner, platform: Any) 
     }
 
 
-def test_the_newest_key_whose_time_has_come_signs_and_all_are_published(clock: FixedClock) -> None:
-    now = clock.now().timestamp()
-    ring = KeyRing.parse(ring_file(now - 100, now - 10, now + 100), what="ring")
-    assert ring.signing_key(clock.now()).kid == "k1"
-    assert [key["kid"] for key in ring.document()["keys"]] == ["k0", "k1", "k2"]
+def test_a_new_key_signs_without_a_restart_and_old_documents_stay_genuine(
+    client: Any, signer: TokenSigner, clock: FixedClock, tmp_path: Path
+) -> None:
+    def kids() -> list[str]:
+        return [key["kid"] for key in client.get("/.well-known/prescription-jwks.json").json()["keys"]]
 
+    def signed_by(document: str) -> str:
+        return jws.extract_compact(document.encode()).headers()["kid"]
 
-@pytest.mark.parametrize("text", ["{", "[]", "[1]", '[{"kid": "a"}]', ring_file(0, curve="P-384")])
-def test_a_bad_key_file_stops_the_service_and_is_not_repeated(text: str) -> None:
-    with pytest.raises(SettingsError) as refused:
-        KeyRing.parse(text, what="secret x")
-    assert str(refused.value).startswith("secret x")
-    assert "PRIVATE" not in str(refused.value)
+    path = tmp_path / KEYS_SECRET
+    old = prescribe(client, signer).json()
+    entries = json.loads(path.read_text())
+    (successor,) = json.loads(ring_file(clock.now().timestamp() + 3600))
+    path.write_text(json.dumps([*entries, successor | {"kid": "next"}]))
+    assert kids() == ["k0", "next"]
+    assert signed_by(prescribe(client, signer).json()["document"]) == "k0", "published before it signs"
+    clock.advance(hours=1)
+    new = prescribe(client, signer).json()
+    assert [signed_by(issued["document"]) for issued in (old, new)] == ["k0", "next"]
+    for issued in (old, new):
+        assert check(client, signer, issued["document"])["genuine"]
+        shown = client.get(f"/v1/prescriptions/{issued['id']}", headers=signer.headers("patient", PATIENT))
+        assert shown.json()["document"] == issued["document"]
+    path.write_text("[")
+    assert kids() == ["k0", "next"], "the last good version stays"
