@@ -27,18 +27,21 @@ from infra.local.images.runner import Runner, uv_program
 
 EPOCH: Final = int(datetime.fromisoformat(DEBIAN_REVISION).replace(tzinfo=UTC).timestamp())
 """The time that everything in an image carries, in seconds since 1970."""
-MIRROR: Final = "http://deb.debian.org/debian"
 MIRROR_VARIABLE: Final = "VITALOPS_DEBIAN_MIRROR"
 UNWANTED_OF_WHEELS: Final = ("bin/*", "*/tests/*", "*.pyc", ".lock")
 """What an installation of wheels has that an image does not need."""
 
 
-def mirror() -> str:
-    return os.environ.get(MIRROR_VARIABLE) or MIRROR
+def mirror() -> str | None:
+    """The mirror that the user names; without one, Debian's own archives, security updates included."""
+    return os.environ.get(MIRROR_VARIABLE) or None
 
 
-def bootstrap_command(packages: tuple[str, ...], target: Path, source: str) -> list[str]:
-    """mmdebstrap's command line for a root file system with these packages."""
+def bootstrap_command(packages: tuple[str, ...], target: Path, source: str | None) -> list[str]:
+    """mmdebstrap's command line for a root file system with these packages.
+
+    Without a `source`, mmdebstrap takes the suite, its updates and its security updates from Debian.
+    """
     users = "".join(
         f"echo {name}:x:{uid}:{uid}::{home}:/usr/sbin/nologin >> $1/etc/passwd; "
         f"echo {name}:x:{uid}: >> $1/etc/group; "
@@ -58,7 +61,7 @@ def bootstrap_command(packages: tuple[str, ...], target: Path, source: str) -> l
         f"--essential-hook={users}{no_cluster}",
         SUITE,
         str(target),
-        source,
+        *([source] if source else []),
     ]
 
 

@@ -185,7 +185,7 @@ def _remote(layer: Layer) -> str:
     """Where the layer's content is fetched from; empty when from nowhere."""
     match layer.content:
         case Debian():
-            return mirror()
+            return mirror() or "the Debian archive"
         case Wheels():
             return PYPI
         case _:

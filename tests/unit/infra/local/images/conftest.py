@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import pytest
 
+from infra.local.images.definitions import SUITE
 from infra.local.images.runner import ToolFailed
 from vitalops.model.loader import load_platform
 from vitalops.model.platform import Platform
@@ -56,7 +57,8 @@ class FakeTools:
     def _answer(self, call: tuple[str, ...]) -> str:
         match Path(call[0]).name:
             case "mmdebstrap":
-                write_root(Path(call[-2]), ["etc/hostname", *sorted(_option(call, "--include=").split(","))])
+                target = Path(call[call.index(SUITE) + 1])
+                write_root(target, ["etc/hostname", *sorted(_option(call, "--include=").split(","))])
             case "uv" if "export" in call:
                 return f"{call[-1]}==1 --hash=sha256:00\n"
             case "uv":

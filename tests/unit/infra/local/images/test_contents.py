@@ -14,6 +14,8 @@ def test_the_bootstrap_makes_the_images_users_before_any_package_can() -> None:
     assert command[0] == "mmdebstrap"
     assert command[-3:] == [SUITE, "/work/root.tar", "http://mirror/debian"]
     assert "--include=haproxy,python3" in command
+    # Nothing after the target: then mmdebstrap adds the security updates by itself.
+    assert bootstrap_command(("python3",), Path("/work/root.tar"), None)[-2:] == [SUITE, "/work/root.tar"]
     (hook,) = [word for word in command if word.startswith("--essential-hook=")]
     for name, (uid, home) in USERS.items():
         assert f"echo {name}:x:{uid}:{uid}::{home}:/usr/sbin/nologin >> $1/etc/passwd" in hook
