@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from services.common.logs import get_logger
 from services.common.settings import read_secret
 
 T = TypeVar("T")
 
+log = get_logger("services.reloaded")
+
 
 class ReloadedFile(Generic[T]):
-    """A parsed secret file; the last good version stays while a new one is unusable.
+    """A parsed secret file; the last good version stays while a new one is unusable, which is logged once.
 
     Made only from a good one: raises SettingsError when the file is missing or empty, and what `parse` raises.
     """
@@ -25,6 +27,7 @@ class ReloadedFile(Generic[T]):
         self._lock = threading.Lock()
         # Before reading: what is written in between is read again, not missed.
         self._stamp = _stamp(path)
+        self._refused: tuple[int, int, int] | None = None
         self._value = self._read()
 
     def get(self) -> T:
@@ -32,9 +35,13 @@ class ReloadedFile(Generic[T]):
         with self._lock:
             stamp = _stamp(self._path)
             if stamp not in (None, self._stamp):
-                with suppress(Exception):
+                try:
                     self._value = self._read()
                     self._stamp = stamp
+                except Exception as error:
+                    if stamp != self._refused:
+                        self._refused = stamp
+                        log.warning("secret file not usable", file=self._path.name, exc_info=error)
             return self._value
 
     def _read(self) -> T:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey
+from structlog.testing import capture_logs
 
 from services.common.keyring import KeyRing, RingKey
 from services.common.reloaded import ReloadedFile
@@ -75,7 +76,9 @@ def test_a_changed_file_is_read_again_and_the_last_good_version_stays(tmp_path: 
     path.write_text("22")
     assert number.get() == 22
     path.write_text("rubbish")
-    assert number.get() == 22
+    with capture_logs() as logs:
+        assert [number.get(), number.get()] == [22, 22]
+    assert [(entry["event"], entry["file"]) for entry in logs] == [("secret file not usable", "numbers")]
     path.unlink()
     assert number.get() == 22
     path.write_text("333")
