@@ -9,7 +9,16 @@ NAMESPACE_DATA: Final = "vitalops-data"
 NAMESPACE_SERVICES: Final = "vitalops-services"
 NAMESPACE_MEDIA: Final = "vitalops-media"
 NAMESPACE_GATEWAY: Final = "vitalops-gateway"
-NAMESPACES: Final = (NAMESPACE_DATA, NAMESPACE_SERVICES, NAMESPACE_MEDIA, NAMESPACE_GATEWAY)
+NAMESPACE_TELEMETRY: Final = "vitalops-telemetry"
+NAMESPACE_AGENTS: Final = "vitalops-agents"
+"""What must read the node's own files (log shipping): Pod Security is `privileged` there and nowhere else."""
+NAMESPACES: Final = (
+    NAMESPACE_DATA,
+    NAMESPACE_SERVICES,
+    NAMESPACE_MEDIA,
+    NAMESPACE_GATEWAY,
+    NAMESPACE_TELEMETRY,
+)
 
 # Labels (app.kubernetes.io/* are Kubernetes' recommended ones).
 LABEL_NAME: Final = "app.kubernetes.io/name"
@@ -51,6 +60,8 @@ UID_SERVICES: Final = 10001
 UID_POSTGRES: Final = 10002
 UID_GATEWAY: Final = 10003
 UID_MEDIA: Final = 10004
+UID_TELEMETRY: Final = 10005
+UID_PROBER: Final = 10006
 UID_PAUSE: Final = 65535
 
 # Tokens.
@@ -60,3 +71,74 @@ OPERATOR_SCOPES: Final = ("practitioners:enrol", "audit:read")
 TOKEN_AUDIENCE: Final = "vitalops"
 HEADER_REQUEST_ID: Final = "x-request-id"
 HEADER_IDEMPOTENCY_KEY: Final = "idempotency-key"
+HEADER_SYNTHETIC: Final = "x-vitalops-synthetic"
+"""`1` on requests of the prober: they are served as any other and counted apart."""
+
+# Telemetry: services of the namespace vitalops-telemetry, and their ports.
+PROMETHEUS_SERVICE: Final = "prometheus"
+PROMETHEUS_PORT: Final = 9090
+ALERTMANAGER_SERVICE: Final = "alertmanager"
+ALERTMANAGER_PORT: Final = 9093
+TRACES_SERVICE: Final = "jaeger"
+TRACES_OTLP_PORT: Final = 4318
+TRACES_QUERY_PORT: Final = 16686
+TRACES_METRICS_PORT: Final = 14269
+LOGS_SERVICE: Final = "loki"
+LOGS_PORT: Final = 3100
+COLLECTOR: Final = "log-collector"
+COLLECTOR_METRICS_PORT: Final = 8888
+PROBER: Final = "prober"
+PROBER_METRICS_PORT: Final = 9188
+GRAFANA_SERVICE: Final = "grafana"
+GRAFANA_PORT: Final = 3000
+
+# Labels of metrics. `region`, `service`, `job`, `pod` and `namespace` are set when a target is scraped; `traffic` is
+# real or synthetic.
+METRIC_REGION: Final = "region"
+METRIC_PAIR: Final = "pair"
+METRIC_SERVICE: Final = "service"
+METRIC_TRAFFIC: Final = "traffic"
+TRAFFIC_REAL: Final = "real"
+TRAFFIC_SYNTHETIC: Final = "synthetic"
+METRIC_SLO: Final = "slo"
+METRIC_SLI: Final = "sli"
+METRIC_SEVERITY: Final = "severity"
+METRIC_RUNBOOK: Final = "runbook"
+SEVERITY_PAGE: Final = "page"
+SEVERITY_TICKET: Final = "ticket"
+
+# Scrape jobs.
+JOB_SERVICES: Final = "services"
+JOB_GATEWAY: Final = "gateway"
+JOB_MEDIA: Final = "livekit"
+JOB_DATABASE: Final = "patroni"
+JOB_KUBELET: Final = "kubelet"
+JOB_CONTAINERS: Final = "cadvisor"
+JOB_API_SERVER: Final = "apiserver"
+JOB_DNS: Final = "coredns"
+JOB_TELEMETRY: Final = "telemetry"
+JOB_PROBER: Final = "prober"
+JOB_PEER: Final = "peer"
+"""The paired region's gateway, seen from this region."""
+
+# Alerts.
+ALERT_BURN: Final = "ErrorBudgetBurn"
+ALERT_EXHAUSTED: Final = "ErrorBudgetExhausted"
+ALERT_SLI_ABSENT: Final = "SliAbsent"
+ALERT_PEER_UNREACHABLE: Final = "RegionUnreachable"
+ALERT_TARGET_DOWN: Final = "TargetDown"
+ALERT_REPLICATION_LAG: Final = "ReplicationLagging"
+ALERT_WATCHDOG: Final = "Watchdog"
+"""Always firing: a receiver that no longer gets it knows that alerting itself is broken."""
+
+# Recorded series (`slo`, `sli`, `service`, `region`, `pair` and, where events are counted, `traffic` label them).
+# WINDOW is one of the windows in vitalops/slo/windows.toml, such as 5m or 3d.
+RECORD_EVENTS: Final = "slo:events:increase"
+RECORD_BAD: Final = "slo:bad_events:increase"
+RECORD_RATIO: Final = "slo:errors:ratio"
+"""These three are followed by the window: slo:events:increase1h. The base, increase1m, leaves planned work out and is
+what budgets are summed from."""
+RECORD_OBJECTIVE: Final = "slo:objective:ratio"
+RECORD_PRESENT: Final = "slo:sli:present"
+RECORD_PLANNED: Final = "slo:planned_work:active"
+RECORD_BUDGET_LEFT: Final = "slo:error_budget:remaining"

@@ -10,35 +10,11 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import Discriminator, Field, Tag
 
-# A pattern's title says in words what may be written: the JSON Schema and the loader's messages show it.
-DnsLabel = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"),
-    Field(title="at most 40 lower-case letters, digits and hyphens, a letter first"),
-]
-CpuQuantity = Annotated[
-    str,
-    StringConstraints(pattern=r"^([1-9][0-9]{0,5}m|[1-9][0-9]{0,2}(\.[0-9]{1,3})?|0\.[0-9]{0,2}[1-9])$"),
-    Field(title="an amount of cores such as 250m or 1.5"),
-]
-MemoryQuantity = Annotated[
-    str,
-    StringConstraints(pattern=r"^[1-9][0-9]{0,8}(Ki|Mi|Gi|Ti)$"),
-    Field(title="an amount of memory such as 512Mi or 2Gi"),
-]
-CountryCode = Annotated[
-    str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(title="two capitals of ISO 3166-1 such as FR")
-]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", str_strip_whitespace=True, use_attribute_docstrings=True
-    )
+from vitalops.model.base import CountryCode, CpuQuantity, DnsLabel, Frozen, MemoryQuantity, Port, Text
+from vitalops.model.slo import MetricName, Objective, Sli, Tier
+from vitalops.model.telemetry import Alerting, PlannedWork, Telemetry
 
 
 class CertificationScheme(StrEnum):
@@ -146,24 +122,6 @@ class Replicas(Frozen):
     maximum: Annotated[int, Field(ge=1, le=100)] = 1
 
 
-class AvailabilitySlo(Frozen):
-    sli: Literal["availability"]
-    objective: Annotated[float, Field(gt=0, lt=1)]
-    """Share of requests not answered by a 5xx."""
-    window_days: Annotated[int, Field(ge=1, le=90)] = 30
-
-
-class LatencySlo(Frozen):
-    sli: Literal["latency"]
-    objective: Annotated[float, Field(gt=0, lt=1)]
-    """Share of requests answered within `threshold_ms`."""
-    threshold_ms: Annotated[int, Field(gt=0)]
-    window_days: Annotated[int, Field(ge=1, le=90)] = 30
-
-
-Slo = Annotated[AvailabilitySlo | LatencySlo, Field(discriminator="sli")]
-
-
 class Service(Frozen):
     name: DnsLabel
     layer: Layer
@@ -181,7 +139,12 @@ class Service(Frozen):
     """Whether the gateway routes `/<name>/` to it."""
     pairs: tuple[DnsLabel, ...] | None = None
     """Failover pairs it is placed in; all where absent."""
-    slos: tuple[Slo, ...]
+    tier: DnsLabel
+    """How important the service is: what is promised for it, and whether it may wake somebody."""
+    objectives: dict[DnsLabel, Objective] = Field(default_factory=dict)
+    """SLI -> share of good events, where the service differs from its tier or has an SLI of its own."""
+    exports: tuple[MetricName, ...] = ()
+    """Metrics that it exports besides those of the reference services; histograms without `_bucket`."""
 
 
 class Database(Frozen):
@@ -212,3 +175,8 @@ class Platform(Frozen):
     gateway: Component
     media: Component
     images: Images = Images()
+    slis: dict[DnsLabel, Sli] = Field(default_factory=dict)
+    tiers: dict[DnsLabel, Tier]
+    telemetry: Telemetry = Telemetry()
+    alerting: Alerting = Alerting()
+    planned_work: tuple[PlannedWork, ...] = ()

@@ -156,9 +156,6 @@ def services_are_sound(draft: Draft) -> Iterator[Flaw]:
                 f"minimum {service.replicas.minimum} is above maximum {service.replicas.maximum}",
                 "raise `maximum` or lower `minimum`",
             )
-        for (_, one), (index, other) in combinations(enumerate(service.slos), 2):
-            if one.model_copy(update={"objective": 0.5}) == other.model_copy(update={"objective": 0.5}):
-                yield Flaw((*place, "slos", index), "the same objective is set twice", "keep one of them")
 
 
 def dependencies_are_in_reach(draft: Draft) -> Iterator[Flaw]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from vitalops.model.platform import Platform
 from vitalops.model.source import Pointer
 
-NAMED = {"regions": "Region", "pairs": "FailoverPair", "services": "Service"}
+NAMED = {"regions": "Region", "pairs": "FailoverPair", "services": "Service", "tiers": "Tier"}
 """Mappings of the file whose keys are names, and the model that each value becomes."""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

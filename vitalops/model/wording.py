@@ -10,7 +10,7 @@ from vitalops.model.source import Flaw, Pointer
 from vitalops.suggest import closest, shown, suggestion
 
 _SEE = "see `vitalops schema`"
-_UNIONS: tuple[Pointer, ...] = (("regions", "*", "cluster"), ("services", "*", "slos", "*"))
+_UNIONS: tuple[Pointer, ...] = (("regions", "*", "cluster"), ("slis", "*"))
 
 
 def flaws_of(errors: Iterable[Mapping[str, Any]], data: Any) -> Iterator[Flaw]:
