@@ -5,6 +5,7 @@ The file differs from the model in one thing: a region's, pair's or service's na
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -70,6 +71,9 @@ def _below(schema: dict[str, Any], step: str | int) -> Iterator[dict[str, Any]]:
         yield properties[step]
     elif isinstance(schema.get("additionalProperties"), dict):
         yield schema["additionalProperties"]
+    for pattern, below in cast(dict[str, Any], schema.get("patternProperties", {})).items():
+        if re.search(pattern, step):
+            yield below
 
 
 def _alternatives(root: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:

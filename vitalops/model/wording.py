@@ -23,9 +23,10 @@ def flaws_of(errors: Iterable[Mapping[str, Any]], data: Any) -> Iterator[Flaw]:
             continue
         pointer, found = _in_file(_without_tags(location), data)
         flaw = _flaw(error, pointer, found, schema)
-        if (flaw.pointer, flaw.problem) not in seen:
-            seen.add((flaw.pointer, flaw.problem))
-            yield flaw
+        for each in (flaw, *_keys_of_no_kind(error, pointer, found, schema)):
+            if (each.pointer, each.problem) not in seen:
+                seen.add((each.pointer, each.problem))
+                yield each
 
 
 def _about_injected_name(location: tuple[str | int, ...]) -> bool:
@@ -84,9 +85,13 @@ def _flaw(error: Mapping[str, Any], pointer: Pointer, found: Any, schema: dict[s
         case "union_tag_invalid":
             choices = [each.strip(" '") for each in str(error["ctx"]["expected_tags"]).split(",")]
             tag = str(error["ctx"]["tag"])
-            return Flaw(_tagged(pointer, found), f"{shown(tag)} is not known", suggestion(tag, choices))
+            return Flaw((*pointer, _tag(error)), f"{shown(tag)} is not known", suggestion(tag, choices))
         case "union_tag_not_found" if isinstance(found, dict):
-            return Flaw(pointer, "`sli` is missing", "add `sli`: availability or latency")
+            return Flaw(
+                pointer,
+                f"`{_tag(error)}` is missing",
+                f"add `{_tag(error)}`: {expectation(schema, (*pointer, _tag(error)))}",
+            )
         case "string_type" if isinstance(found, int | float) and not isinstance(found, bool):
             return Flaw(pointer, f"{found} is a number, not text", f'write "{found}" in quotes{also}')
         case "int_type" | "float_type" if isinstance(found, str) and found.replace(".", "", 1).isdigit():
@@ -104,8 +109,20 @@ def _choices(error: Mapping[str, Any]) -> list[str]:
     return [each.strip(" '") for each in words.split(",")]
 
 
-def _tagged(pointer: Pointer, found: Any) -> Pointer:
-    return (*pointer, "sli") if isinstance(found, dict) and "sli" in found else pointer
+def _tag(error: Mapping[str, Any]) -> str:
+    """The key that says which branch of a union is meant; pydantic quotes it."""
+    return str(error["ctx"]["discriminator"]).strip("'")
+
+
+def _keys_of_no_kind(
+    error: Mapping[str, Any], pointer: Pointer, found: Any, schema: dict[str, Any]
+) -> Iterator[Flaw]:
+    """Unknown keys of a mapping that pydantic did not look into, because it could not tell which kind it is."""
+    if error["type"] in ("union_tag_not_found", "union_tag_invalid") and isinstance(found, dict):
+        known = known_keys(schema, pointer)
+        for key in cast(dict[str, Any], found):
+            if key not in known:
+                yield Flaw((*pointer, key), f"unknown key {shown(key)}", suggestion(key, known))
 
 
 def _name_rule(schema: dict[str, Any]) -> str:

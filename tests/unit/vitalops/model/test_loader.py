@@ -53,7 +53,7 @@ def test_the_bundled_platform_is_sound_and_needs_no_attention(root: Path) -> Non
             "missing",
             "add `gateway_address`",
         ),
-        ("sli: latency", "sli: latncy", "latncy", "/services/identity/slos/1/sli", "latncy", "'latency'"),
+        ("kind: latency", "kind: latncy", "latncy", "/slis/prompt/kind", "latncy", "'latency'"),
         (
             "expires: 2028-05-31",
             "expires: 2028-02-30",
@@ -99,7 +99,7 @@ def test_all_faults_are_reported_at_once_in_the_order_of_lines(bundled: Text) ->
         .edit("standby: fr-gra", "standby: fr-gar")
         .edit("storage: 2Gi", "storage: lots")
         .edit("depends_on: [identity, consent, audit]", "depends_on: [identity, consnet, audit]")
-        .edit("objective: 0.999", "objective: 99.9")
+        .edit("{answered: 0.999,", "{answered: 99.9,")
     )
     faults = edited.faults()
     assert [fault.line for fault in faults] == sorted(fault.line for fault in faults)
@@ -108,7 +108,7 @@ def test_all_faults_are_reported_at_once_in_the_order_of_lines(bundled: Text) ->
         "/pairs/france/standby",
         "/database/storage",
         "/services/records/depends_on/1",
-        "/services/identity/slos/0/objective",
+        "/tiers/critical/objectives/answered",
     } <= {fault.pointer for fault in faults}
 
 

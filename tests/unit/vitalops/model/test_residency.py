@@ -184,9 +184,8 @@ def rendered(
         return f"{head}    certifications: {listed or '[]'}\n"
 
     service = (
-        "services:\n  records: {layer: system, data_class: health, resources: {cpu: 50m, memory: 1Gi}, slos: []"
-        + ("" if placed else ", pairs: [two]")
-        + "}\n"
+        "tiers: {plain: {}}\nservices:\n  records: {layer: system, data_class: health, tier: plain"
+        ", resources: {cpu: 50m, memory: 1Gi}" + ("" if placed else ", pairs: [two]") + "}\n"
     )
     resources = "{resources: {cpu: 50m, memory: 1Gi}}"
     safe = [

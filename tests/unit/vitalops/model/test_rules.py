@@ -58,9 +58,9 @@ from vitalops.model.rules import RESERVED_SERVICE_NAMES
         ),
         ('scope: ["1",', 'scope: ["1", "7",', "/regions/fr-par/certifications/0/scope/1", "'7'", "1, 2, 3"),
         (
-            "      - {sli: av",
-            "      - {sli: availability, objective: 0.9}\n      - {sli: av",
-            "/services/identity/slos/1",
+            "{answered: 0.999,",
+            "{answered: 0.9, answered: 0.999,",
+            "/tiers/critical/objectives/answered",
             "twice",
             "keep",
         ),
