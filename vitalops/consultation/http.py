@@ -60,23 +60,50 @@ def fresh_key() -> dict[str, str]:
 class Edge:
     """A platform as it is reached from outside. Every failure is a StepFailed that names the request."""
 
-    def __init__(self, url: str, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(
+        self,
+        url: str,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        via: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`url` is the platform's public one; `via` is where it is reached from here, if elsewhere.
+
+        `headers` go with every request.
+        """
         self.url = url.rstrip("/")
-        self._transport = transport
+        self.via = via.rstrip("/") or self.url
+        self._transport = transport if self.via == self.url else _Rerouted(transport, self.url, self.via)
+        self._headers = {"user-agent": USER_AGENT, **(headers or {})}
         self._client = self.browser()
 
     @classmethod
-    def over_tls(cls, url: str, ca_file: Path) -> Edge:
+    def over_tls(
+        cls, url: str, ca_file: Path, *, via: str = "", headers: Mapping[str, str] | None = None
+    ) -> Edge:
         """The usual one. Raises UsageError for a URL that is not https."""
-        if not url.startswith("https://"):
-            raise UsageError(f"{url!r} is not an https:// URL", hint="as in --edge https://localhost:8443")
+        for address in filter(None, (url, via)):
+            if not address.startswith("https://"):
+                raise UsageError(
+                    f"{address!r} is not an https:// URL", hint="as in --edge https://localhost:8443"
+                )
         limits = httpx.Limits(max_connections=20, max_keepalive_connections=10)
-        return cls(url, httpx.AsyncHTTPTransport(verify=trust(ca_file), limits=limits))
+        transport = httpx.AsyncHTTPTransport(verify=trust(ca_file), limits=limits)
+        return cls(url, transport, via=via, headers=headers)
 
     @property
     def media_url(self) -> str:
         """Where calls are joined when a service does not say otherwise."""
-        return self.url.replace("http", "ws", 1)
+        return self.way_to(self.url.replace("http", "ws", 1))
+
+    def way_to(self, url: str) -> str:
+        """How a URL that the platform handed out, also of a WebSocket, is reached from here."""
+        for scheme in ("http", "ws"):
+            public = self.url.replace("http", scheme, 1)
+            if url == public or url.startswith(public + "/"):
+                return self.via.replace("http", scheme, 1) + url[len(public) :]
+        return url
 
     def browser(self) -> httpx.AsyncClient:
         """A client with cookies of its own, on the shared connections."""
@@ -84,7 +111,7 @@ class Edge:
             base_url=self.url,
             transport=_Shared(self._transport),
             timeout=TIMEOUT,
-            headers={"user-agent": USER_AGENT},
+            headers=self._headers,
             follow_redirects=False,
         )
 
@@ -157,6 +184,33 @@ class _Shared(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return await self._transport.handle_async_request(request)
+
+
+class _Rerouted(httpx.AsyncBaseTransport):
+    """Asks `via` for what is addressed to the origin `public`: from inside a region, its gateway for the edge.
+
+    The Host header stays the public one; the certificate must name the host in `via`.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, public: str, via: str) -> None:
+        self._transport = transport
+        self._public, self._via = httpx.URL(public), httpx.URL(via)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url, public = request.url, self._public
+        if (url.scheme, url.host, url.port) == (public.scheme, public.host, public.port):
+            url = url.copy_with(scheme=self._via.scheme, host=self._via.host, port=self._via.port)
+            request = httpx.Request(
+                request.method,
+                url,
+                headers=request.headers,
+                stream=request.stream,
+                extensions=request.extensions,
+            )
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
 
 
 def told(response: httpx.Response) -> str:

@@ -75,7 +75,7 @@ async def join_call(walk: Walk) -> str:
         granted = await _join(walk, person, 200)
         if not granted.token or not granted.url:
             raise StepFailed(f"the {person.role} got no way into the room ({granted.status})")
-        url = granted.url
+        url = walk.edge.way_to(granted.url)
         seats.append(Seat(person.role, granted.token))
     await walk.call.begin(url, seats, walk.seconds)
     seconds = await walk.call.joined()

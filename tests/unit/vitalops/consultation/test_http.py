@@ -101,3 +101,53 @@ def test_what_cannot_be_trusted_is_a_usage_error(tmp_path: Path) -> None:
         trust(rubbish)
     with pytest.raises(UsageError, match="https"):
         Edge.over_tls("http://localhost:8443", rubbish)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reached"),
+    [
+        ("/identity/x?a=1", "https://gateway.inside:9443/identity/x?a=1"),
+        ("https://edge.test/identity/x", "https://gateway.inside:9443/identity/x"),
+        ("https://elsewhere.test/x", "https://elsewhere.test/x"),
+    ],
+)
+def test_a_platform_is_reached_another_way_under_its_public_name(asked: str, reached: str) -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200)
+
+    async def run() -> None:
+        edge = Edge(
+            "https://edge.test",
+            httpx.MockTransport(handler),
+            via="https://gateway.inside:9443",
+            headers={"x-vitalops-synthetic": "1"},
+        )
+        await edge.send("GET", asked)
+        await edge.aclose()
+
+    asyncio.run(run())
+    assert str(seen[0].url) == reached
+    assert seen[0].headers["host"] == (httpx.URL(asked).host or "edge.test")
+    assert seen[0].headers["x-vitalops-synthetic"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("url", "reached"),
+    [
+        ("wss://localhost:8443", "wss://10.0.0.1:30443"),
+        ("wss://localhost:8443/rtc", "wss://10.0.0.1:30443/rtc"),
+        ("https://localhost:8443/a", "https://10.0.0.1:30443/a"),
+        ("wss://localhost:84430", "wss://localhost:84430"),
+        ("wss://media.test", "wss://media.test"),
+    ],
+)
+def test_the_way_to_what_the_platform_names(url: str, reached: str) -> None:
+    edge = Edge(
+        "https://localhost:8443",
+        httpx.MockTransport(lambda _: httpx.Response(200)),
+        via="https://10.0.0.1:30443",
+    )
+    assert edge.way_to(url) == reached
