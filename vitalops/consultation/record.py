@@ -63,7 +63,8 @@ async def open_record(walk: Walk) -> str:
     return "by the patient, under their pseudonym"
 
 
-async def write_note(walk: Walk) -> str:
+async def open_encounter(walk: Walk) -> str:
+    """An encounter of these two, by the practitioner; its id."""
     encounter = await _create(
         walk,
         walk.practitioner,
@@ -74,30 +75,42 @@ async def write_note(walk: Walk) -> str:
             "subject": {"reference": f"Patient/{walk.patient.subject}"},
         },
     )
-    note = await _create(
-        walk,
-        walk.practitioner,
-        "Observation",
-        _observation(walk, encounter.id, CONSULT_NOTE, "Consult note", valueString=NOTE),
-    )
+    return encounter.id
+
+
+async def add_note(walk: Walk, encounter: str) -> str:
+    """The consultation's note, by the practitioner; its id."""
+    body = _observation(walk, encounter, CONSULT_NOTE, "Consult note", valueString=NOTE)
+    return (await _create(walk, walk.practitioner, "Observation", body)).id
+
+
+async def write_note(walk: Walk) -> str:
+    encounter = await open_encounter(walk)
+    note = await add_note(walk, encounter)
     saturation = await _create(
         walk,
         walk.practitioner,
         "Observation",
         _observation(
             walk,
-            encounter.id,
+            encounter,
             OXYGEN_SATURATION,
             "Oxygen saturation",
             valueQuantity={"value": 98, "unit": "%", "system": "http://unitsofmeasure.org", "code": "%"},
         ),
     )
     walk.record_paths += (
-        f"{FHIR}/Encounter/{encounter.id}",
-        f"{FHIR}/Observation/{note.id}",
+        f"{FHIR}/Encounter/{encounter}",
+        f"{FHIR}/Observation/{note}",
         f"{FHIR}/Observation/{saturation.id}",
     )
     return "an encounter, a consultation note and an oxygen saturation"
+
+
+async def note_of(walk: Walk, note: str) -> str:
+    """The text of a note, as the patient reads it."""
+    found = await walk.edge.get(_Resource, f"{FHIR}/Observation/{note}", walk.patient.token)
+    return found.valueString or ""
 
 
 async def read_note(walk: Walk) -> str:
