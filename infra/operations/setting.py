@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
-from pathlib import Path
 
 from infra.components.args import EdgeArgs, RegionArgs
 from infra.edge.process import EdgeProcess
 from infra.engines.protocol import Engine, Stack
-from infra.kube import KubeApi, KubernetesApi
-from infra.program.inputs import Surroundings, cluster_access, edge_args, region_args
+from infra.kube import KubernetesApi
+from infra.program.access import connect
+from infra.program.inputs import Surroundings, edge_args, region_args
 from infra.program.stacks import edge_program, region_program
 from vitalops.errors import UsageError
 from vitalops.model.platform import FailoverPair, Platform
@@ -58,10 +58,9 @@ class Setting:
     def surroundings(self, images: Mapping[str, str]) -> Surroundings:
         return Surroundings(self.platform, self.paths, self.store, images)
 
-    def connect(self, region: str) -> KubeApi:
+    def connect(self, region: str) -> KubernetesApi:
         """The API of a region's cluster. Raises RemoteError where there is no way to it."""
-        access = cluster_access(self.platform, self.paths, region)
-        return KubernetesApi(region, Path(access.kubeconfig), access.context)
+        return connect(self.platform, self.paths, region)
 
     def make_engine(self) -> Engine:
         from infra.engines.pulumi_cli import on_path

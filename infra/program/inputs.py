@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from infra.components.args import ClusterAccess, EdgeArgs, RegionArgs, Role
+from infra.components.args import EdgeArgs, RegionArgs, Role
+from infra.components.kit import host_and_port
 from infra.components.policies import ANYWHERE
+from infra.program.access import cluster_access
 from infra.program.secrets import authority, edge_certificate, region_secrets
 from infra.program.stacks import StackName
 from infra.program.state import active_region
@@ -29,15 +29,6 @@ class Surroundings:
     paths: Paths
     store: SecretStore
     images: Mapping[str, str]
-
-
-def cluster_access(platform: Platform, paths: Paths, region: str) -> ClusterAccess:
-    """How a region's cluster is reached: a local region's own kubeconfig, or a context of the user's."""
-    cluster = platform.regions[region].cluster
-    if cluster == "local":
-        return ClusterAccess(str(paths.kubeconfig(region)), None)
-    configured = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-    return ClusterAccess(configured, cluster.context)
 
 
 def node_address(platform: Platform, region: str) -> str:
@@ -99,5 +90,4 @@ def edge_args(around: Surroundings, pair_name: str) -> EdgeArgs:
 
 def gateway_endpoint(platform: Platform, region: str) -> str:
     """`host:port` of a region's gateway; a gateway address with a port of its own is taken as it is."""
-    address = node_address(platform, region)
-    return address if ":" in address else f"{address}:{c.NODE_PORT_GATEWAY}"
+    return host_and_port(node_address(platform, region), c.NODE_PORT_GATEWAY)

@@ -23,7 +23,7 @@ from infra.engines.rollout import RolloutFailed
 from infra.kube import KubeApi
 from infra.local.images.build import image_references
 from infra.operations.setting import Setting
-from infra.program.inputs import cluster_access
+from infra.program.access import cluster_access
 from tests.cluster.conftest import ROOT, VITALOPS, RunningPlatform
 from vitalops import conventions as c
 from vitalops.paths import Paths
