@@ -25,22 +25,22 @@ def _statuses(names: tuple[str, ...]) -> list[GroupStatus]:
 
 
 def _known(groups: list[str] | None) -> tuple[str, ...]:
-    from infra.local.toolchain.spec import specification
+    from infra.local.toolchain.spec import STAGES, specification
     from vitalops.errors import UsageError
 
     known = specification()
     if not groups:
-        return known.of_stage("regions", "media")
+        return known.of_stage(*STAGES)
     chosen: list[str] = []
     for name in groups:
-        if name in ("regions", "media"):
-            chosen.extend(known.of_stage("regions" if name == "regions" else "media"))
+        if name in STAGES:
+            chosen.extend(known.of_stage(name))
         elif name in known.groups:
             chosen.append(name)
         else:
             raise UsageError(
                 f"no tool group {name!r}",
-                hint=f"groups: {', '.join(known.groups)}; or all of: regions, media",
+                hint=f"groups: {', '.join(known.groups)}; or all of: {', '.join(STAGES)}",
             )
     return tuple(dict.fromkeys(chosen))
 
@@ -65,7 +65,9 @@ def _render(statuses: list[GroupStatus]) -> str:
 def ensure(
     groups: Annotated[
         list[str] | None,
-        typer.Argument(help="Groups, or `regions` or `media` for all of a kind; all if none is named."),
+        typer.Argument(
+            help="Groups, or `regions`, `media` or `telemetry` for all of a kind; all if none is named."
+        ),
     ] = None,
 ) -> None:
     """Download or build every tool that is missing, those of the regions first. Safe to interrupt and to repeat."""

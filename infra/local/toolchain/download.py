@@ -12,10 +12,11 @@ import shutil
 import tarfile
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from infra.local.toolchain.spec import Download, Group
@@ -68,38 +69,48 @@ class Downloader:
             raise NotAvailable
         urls = dict.fromkeys(_fill(group.download.url, group, architecture, tool) for tool in group.tools)
         if len(urls) == 1:
-            url = next(iter(urls))
-            archive = target / ".archive"
-            self._verified(group, group.download, architecture, group.tools[0], url, archive, progress)
-            with tarfile.open(archive) as tar:
-                for tool in group.tools:
-                    member = _fill(group.download.member, group, architecture, tool)
-                    _extract(tar, member, target / tool)
-            archive.unlink()
+            self._from_archive(group, group.download, architecture, next(iter(urls)), target, progress)
         else:
             for tool in group.tools:
                 url = _fill(group.download.url, group, architecture, tool)
-                self._verified(group, group.download, architecture, tool, url, target / tool, progress)
+                expected = published_checksum(
+                    self._listing(group, group.download, architecture, tool), _name(url)
+                )
+                if expected is None:
+                    raise NotAvailable
+                path = target / tool
+                _compare(url, self._save(group, url, path, progress), expected, path)
         for tool in group.tools:
             (target / tool).chmod(0o755)
 
-    def _verified(
-        self,
-        group: Group,
-        source: Download,
-        architecture: str,
-        tool: str,
-        url: str,
-        path: Path,
-        progress: Progress,
+    def _from_archive(
+        self, group: Group, source: Download, architecture: str, url: str, target: Path, progress: Progress
     ) -> None:
-        file_name = url.rsplit("/", 1)[-1]
-        checksums = _fill(source.checksums, group, architecture, tool)
-        with self._reach(checksums) as reply:
-            expected = published_checksum(reply.read(READ_BYTES).decode("ascii", "replace"), file_name)
-        if expected is None:
+        """Verified as a whole, or by its members where the release publishes the checksums of those."""
+        listing = self._listing(group, source, architecture, group.tools[0])
+        members = {tool: _fill(source.member, group, architecture, tool) for tool in group.tools}
+        whole = published_checksum(listing, _name(url))
+        each = {tool: published_checksum(listing, _name(member)) for tool, member in members.items()}
+        if whole is None and None in each.values():
             raise NotAvailable
-        progress.step(f"{group.name} {group.version}", f"downloading {file_name}")
+        archive = target / ".archive"
+        actual = self._save(group, url, archive, progress)
+        if whole is not None:
+            _compare(url, actual, whole, archive)
+        for tool, member in members.items():
+            path = target / tool
+            _extract(archive, url, member, path)
+            if whole is None:
+                _compare(f"{member} of {url}", _digest(path), each[tool], path)
+        archive.unlink()
+
+    def _listing(self, group: Group, source: Download, architecture: str, tool: str) -> str:
+        with self._reach(_fill(source.checksums, group, architecture, tool)) as reply:
+            return reply.read(READ_BYTES).decode("ascii", "replace")
+
+    def _save(self, group: Group, url: str, path: Path, progress: Progress) -> str:
+        """The content at `url` in `path`; its SHA-256."""
+        progress.step(f"{group.name} {group.version}", f"downloading {_name(url)}")
         digest = hashlib.sha256()
         with self._reach(url) as reply, path.open("wb") as out:
             try:
@@ -108,12 +119,7 @@ class Downloader:
                     out.write(block)
             except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
                 raise NotAvailable from error
-        if digest.hexdigest() != expected:
-            path.unlink()
-            raise RemoteError(
-                f"{url} has SHA-256 {digest.hexdigest()[:16]}…, its release publishes {expected[:16]}…",
-                hint="something between here and there changes files; VITALOPS_DOWNLOADS=off builds it instead",
-            )
+        return digest.hexdigest()
 
     def _reach(self, url: str) -> _Closing:
         host = urlsplit(url).netloc
@@ -143,15 +149,41 @@ def _fill(template: str, group: Group, architecture: str, tool: str) -> str:
     return template.format(version=group.version, arch=architecture, tool=tool)
 
 
-def _extract(tar: tarfile.TarFile, member: str, path: Path) -> None:
-    source: IO[bytes] | None
-    for name in (member, f"./{member}"):
-        try:
-            source = tar.extractfile(name)
-        except KeyError:
-            continue
-        if source is not None:
-            with source, path.open("wb") as out:
+def _name(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _compare(what: str, actual: str, expected: str | None, path: Path) -> None:
+    """Raises RemoteError, and removes the file, where it is not what the release publishes."""
+    if actual != expected:
+        path.unlink()
+        raise RemoteError(
+            f"{what} has SHA-256 {actual[:16]}…, its release publishes {(expected or '')[:16]}…",
+            hint="something between here and there changes files; VITALOPS_DOWNLOADS=off builds it instead",
+        )
+
+
+def _extract(archive: Path, url: str, member: str, path: Path) -> None:
+    if url.endswith(".zip"):
+        with zipfile.ZipFile(archive) as packed:
+            if member not in packed.namelist():
+                raise NotAvailable
+            with packed.open(member) as source, path.open("wb") as out:
                 shutil.copyfileobj(source, out)
-            return
+        return
+    with tarfile.open(archive) as tar:
+        for name in (member, f"./{member}"):
+            try:
+                found = tar.extractfile(name)
+            except KeyError:
+                continue
+            if found is not None:
+                with found, path.open("wb") as out:
+                    shutil.copyfileobj(found, out)
+                return
     raise NotAvailable

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 GO_FLAGS = ("-trimpath", "-buildvcs=false")
-Stage = Literal["regions", "media"]
+Stage = Literal["regions", "media", "telemetry"]
+STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import tarfile
 import urllib.error
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,44 @@ def test_tools_are_taken_out_of_an_archive(tmp_path: Path) -> None:
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one"]
     assert (tmp_path / "one").read_bytes() == BINARY
+
+
+def test_a_zip_file_is_verified_as_a_whole(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("one-amd64", BINARY)
+    url = "https://releases.test/v1.0/one-amd64.zip"
+    server = Server(
+        {
+            url: packed.getvalue(),
+            "https://releases.test/v1.0/SUMS": digest(packed.getvalue()) + b"  one-amd64.zip\n",
+        }
+    )
+    base = "https://releases.test/v{version}/"
+    download = Download(f"{base}one-{{arch}}.zip", f"{base}SUMS", "one-{arch}")
+    zipped = Group("tools", "telemetry", "1.0", ("one",), "tool", tmp_path, download=download)
+    Downloader(server, enabled=True).fetch(zipped, "amd64", tmp_path, RecordedProgress())
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+    assert (tmp_path / "one").read_bytes() == BINARY
+
+
+@pytest.mark.parametrize("published", [BINARY, b"something else"])
+def test_a_release_may_publish_the_checksums_of_its_members(tmp_path: Path, published: bytes) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        entry = tarfile.TarInfo("bin/one")
+        entry.size = len(BINARY)
+        tar.addfile(entry, io.BytesIO(BINARY))
+    url = "https://releases.test/v1.0/all-amd64.tar.gz"
+    server = Server({url: packed.getvalue(), f"{url}.sha256": digest(published) + b" *release/bin/one\n"})
+    fetch = Downloader(server, enabled=True).fetch
+    if published == BINARY:
+        fetch(group(tmp_path, "one", archive=True), "amd64", tmp_path, RecordedProgress())
+        assert (tmp_path / "one").read_bytes() == BINARY
+    else:
+        with pytest.raises(RemoteError, match="SHA-256"):
+            fetch(group(tmp_path, "one", archive=True), "amd64", tmp_path, RecordedProgress())
+        assert not (tmp_path / "one").exists()
 
 
 def test_a_wrong_checksum_is_an_error_and_not_a_reason_to_build(tmp_path: Path) -> None:
