@@ -18,6 +18,7 @@ NAMESPACES: Final = (
     NAMESPACE_MEDIA,
     NAMESPACE_GATEWAY,
     NAMESPACE_TELEMETRY,
+    NAMESPACE_AGENTS,
 )
 
 # Labels (app.kubernetes.io/* are Kubernetes' recommended ones).
@@ -53,7 +54,7 @@ GATEWAY_SERVICE: Final = "gateway"
 STORAGE_CLASS_LOCAL: Final = "local"
 
 # Images that the suite builds, by role.
-IMAGE_NAMES: Final = ("pause", "base", "services", "database", "gateway", "media")
+IMAGE_NAMES: Final = ("pause", "base", "services", "database", "gateway", "media", "telemetry", "prober")
 
 # Users that the images' processes run as: fixed, so that Pod Security can check them and volumes keep their owner.
 UID_SERVICES: Final = 10001
@@ -68,6 +69,9 @@ UID_PAUSE: Final = 65535
 OPERATOR_CLIENT: Final = "vitalops-operator"
 """Client of identity that the suite itself uses: verification, probes, runbooks."""
 OPERATOR_SCOPES: Final = ("practitioners:enrol", "audit:read")
+PROBER_CLIENT: Final = "vitalops-prober"
+"""Client of identity that the probers in the regions use: its secret leaves the operator's machine."""
+PROBER_SCOPES: Final = ("practitioners:enrol",)
 TOKEN_AUDIENCE: Final = "vitalops"
 HEADER_REQUEST_ID: Final = "x-request-id"
 HEADER_IDEMPOTENCY_KEY: Final = "idempotency-key"
@@ -142,3 +146,11 @@ RECORD_OBJECTIVE: Final = "slo:objective:ratio"
 RECORD_PRESENT: Final = "slo:sli:present"
 RECORD_PLANNED: Final = "slo:planned_work:active"
 RECORD_BUDGET_LEFT: Final = "slo:error_budget:remaining"
+RECORD_UNJUDGED: Final = "slo:unjudged_events:increase"
+"""Events that can be called neither good nor bad, by window as above: in none of the others."""
+METRIC_WINDOW: Final = "window"
+"""Label of RECORD_OBJECTIVE: length of its error budget's window, such as 30d."""
+ALERT_PLANNED: Final = "PlannedWork"
+"""Informs, and never goes to anybody."""
+SEVERITY_NONE: Final = "none"
+"""Of alerts that inform only: they must go to nobody's pager and into nobody's queue."""

@@ -59,6 +59,10 @@ class RegionSecrets:
     """Service -> file name -> content, mounted in /etc/vitalops/secrets."""
     media_key: str = field(repr=False)
     media_secret: str = field(repr=False)
+    webhook_token: str = field(repr=False)
+    """With which Alertmanager says who it is to the webhooks."""
+    prober: str = field(repr=False)
+    """Client secret of the prober at identity."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,13 @@ def gateway_flows(args: RegionArgs) -> list[Manifest]:
             c.NAMESPACE_GATEWAY,
             args,
             {c.LABEL_NAME: c.GATEWAY_SERVICE},
-            ingress=[{"from": networks(ANYWHERE), "ports": ports(c.GATEWAY_PORT)}],
+            # Some network plugins do not take the cluster's own pods for part of any network.
+            ingress=[
+                {
+                    "from": [*networks(ANYWHERE), pods(c.NAMESPACE_TELEMETRY, c.PROBER)],
+                    "ports": ports(c.GATEWAY_PORT),
+                }
+            ],
             egress=egress,
         )
     ]
@@ -192,7 +198,10 @@ def media_flows(args: RegionArgs) -> list[Manifest]:
             {c.LABEL_NAME: c.LIVEKIT_SERVICE},
             ingress=[
                 {"from": callers, "ports": ports(c.LIVEKIT_PORT)},
-                {"from": networks(ANYWHERE), "ports": media_ports},
+                {
+                    "from": [*networks(ANYWHERE), pods(c.NAMESPACE_TELEMETRY, c.PROBER)],
+                    "ports": media_ports,
+                },
             ],
             # A participant's own candidate may have any port.
             egress=[{"to": networks(ANYWHERE), "ports": [{"protocol": "UDP"}]}, *hooks],

@@ -17,7 +17,7 @@ from infra.components.args import DatabaseSecrets, KeyPair, PublicKey, RegionSec
 from infra.components.database import server_names
 from infra.gateway.edge import GATEWAY_NAME
 from infra.gateway.haproxy import EDGE_COMMON_NAME
-from vitalops.conventions import OPERATOR_CLIENT, OPERATOR_SCOPES
+from vitalops.conventions import OPERATOR_CLIENT, OPERATOR_SCOPES, PROBER_CLIENT, PROBER_SCOPES
 from vitalops.model.platform import Platform, Service
 from vitalops.pki import (
     CertificateAuthority,
@@ -102,7 +102,7 @@ def key_set(keys: Iterable[dict[str, Any]]) -> str:
 
 
 def clients(get: Callable[[str], str], services: Iterable[Service]) -> str:
-    """The services and the operator as OAuth clients of identity: only a hash of each secret leaves this function."""
+    """The services, the operator and the prober as OAuth clients of identity, with hashes of their secrets alone."""
     document: dict[str, dict[str, Any]] = {
         service.name: {
             "secret_sha256": sha256(get(service.name).encode()).hexdigest(),
@@ -110,11 +110,12 @@ def clients(get: Callable[[str], str], services: Iterable[Service]) -> str:
         }
         for service in services
     }
-    document[OPERATOR_CLIENT] = {
-        "secret_sha256": sha256(get(OPERATOR_CLIENT).encode()).hexdigest(),
-        "role": "operator",
-        "scopes": list(OPERATOR_SCOPES),
-    }
+    for name, scopes in ((OPERATOR_CLIENT, OPERATOR_SCOPES), (PROBER_CLIENT, PROBER_SCOPES)):
+        document[name] = {
+            "secret_sha256": sha256(get(name).encode()).hexdigest(),
+            "role": "operator",
+            "scopes": list(scopes),
+        }
     return json.dumps(document, sort_keys=True)
 
 
@@ -191,6 +192,8 @@ def region_secrets(
         service_files=files,
         media_key=media_key,
         media_secret=media_secret,
+        webhook_token=kept("alerting/webhook-token"),
+        prober=client_secret(PROBER_CLIENT),
     )
 
 

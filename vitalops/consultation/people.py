@@ -45,11 +45,11 @@ def _fresh_account(role: str) -> tuple[str, str]:
     return f"verify-{role}-{secrets.token_hex(6)}@{SYNTHETIC_DOMAIN}", secrets.token_urlsafe(18)
 
 
-async def operator_token(edge: Edge, secret: str) -> str:
-    """A token of the operator, by client credentials (RFC 6749, section 4.4)."""
+async def operator_token(edge: Edge, secret: str, client: str = OPERATOR_CLIENT) -> str:
+    """A token with the operator's role, by client credentials (RFC 6749, section 4.4)."""
     form = {
         "grant_type": "client_credentials",
-        "client_id": OPERATOR_CLIENT,
+        "client_id": client,
         "client_secret": secret,
     }
     return read(Tokens, await edge.ask("POST", "/identity/oauth/token", form=form)).access_token

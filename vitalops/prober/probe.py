@@ -17,7 +17,7 @@ from vitalops.consultation.call import Call, ProcessCall
 from vitalops.consultation.http import Edge
 from vitalops.consultation.state import Walk
 from vitalops.consultation.walk import Outcome, WalkResult, run
-from vitalops.conventions import HEADER_SYNTHETIC
+from vitalops.conventions import HEADER_SYNTHETIC, PROBER_CLIENT
 from vitalops.prober.regulars import Regulars
 from vitalops.prober.steps import CALL_SECONDS, probe_steps, tidy_up
 
@@ -38,7 +38,9 @@ class Target:
     url: str
     """The pair's public one."""
     ca_file: Path
-    operator_secret: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    client: str = PROBER_CLIENT
+    """The client of identity that enrols the prober's practitioner."""
     via: str = ""
     """Where it is reached from here: inside a region, its own gateway."""
 
@@ -95,7 +97,7 @@ class Probe:
         self._open_call = open_call
         self._walk_seconds = walk_seconds
         self._regulars = Regulars()
-        self.step_names = tuple(step.name for step in probe_steps(self._regulars))
+        self.step_names = tuple(step.name for step in probe_steps(self._regulars, target.client))
 
     async def once(self) -> ProbeResult:
         """One walk. Whatever goes wrong is in the result; only being cancelled passes through, after tidying up."""
@@ -121,9 +123,9 @@ class Probe:
         edge = self._open_edge(target.url, target.ca_file, via=target.via, headers=headers)
         try:
             async with self._open_call(target.ca_file) as call:
-                walk = Walk(edge, call, CALL_SECONDS, target.operator_secret)
+                walk = Walk(edge, call, CALL_SECONDS, target.client_secret)
                 try:
-                    return await run(probe_steps(self._regulars), walk)
+                    return await run(probe_steps(self._regulars, target.client), walk)
                 finally:
                     await self._tidy_up(walk)
         finally:

@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from vitalops.conventions import PROBER_METRICS_PORT
 from vitalops.errors import UsageError
 from vitalops.prober.probe import Target
-
-URL: Final = "VITALOPS_PROBER_URL"
-VIA: Final = "VITALOPS_PROBER_VIA"
-CA_FILE: Final = "VITALOPS_PROBER_CA_FILE"
-SECRET_FILE: Final = "VITALOPS_PROBER_SECRET_FILE"
-INTERVAL: Final = "VITALOPS_PROBER_INTERVAL_SECONDS"
-REGION: Final = "VITALOPS_REGION"
+from vitalops.prober.variables import CA_FILE, INTERVAL, REGION, SECRET_FILE, URL, VIA
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +39,5 @@ class ProberSettings:
             interval = float(given(INTERVAL))
         except ValueError:
             raise UsageError(f"{INTERVAL} is {variables[INTERVAL]!r}, not a number of seconds") from None
-        target = Target(given(URL), Path(given(CA_FILE)), secret, variables.get(VIA, ""))
+        target = Target(given(URL), Path(given(CA_FILE)), secret, via=variables.get(VIA, ""))
         return ProberSettings(target, interval, given(REGION))

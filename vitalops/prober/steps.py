@@ -38,14 +38,14 @@ class _Ended(Partial):
     ended: bool
 
 
-def probe_steps(regulars: Regulars) -> tuple[Step[Walk], ...]:
-    """One synthetic consultation of `regulars`, who are made where there are none."""
+def probe_steps(regulars: Regulars, client: str) -> tuple[Step[Walk], ...]:
+    """One synthetic consultation of `regulars`, who are made where there are none, by `client` of identity."""
 
     async def accounts(walk: Walk) -> str:
         if regulars.patient is not None and regulars.practitioner is not None:
             walk.patient, walk.practitioner = regulars.patient, regulars.practitioner
             return "those of the walks before"
-        walk.operator = await people.operator_token(walk.edge, walk.operator_secret)
+        walk.operator = await people.operator_token(walk.edge, walk.operator_secret, client)
         patient, practitioner = await asyncio.gather(
             people.register_patient(walk.edge), people.enrol_practitioner(walk.edge, walk.operator)
         )

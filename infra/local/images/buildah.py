@@ -37,6 +37,9 @@ class Buildah:
         for folder in (self.root, self.run, self.work):
             folder.mkdir(parents=True, exist_ok=True)
         self._policy.write_text(json.dumps(_POLICY))
+        # buildah remembers which network programs it found when the storage was made, and refuses to work without them
+        # later; builds here use none.
+        (self.root / "defaultNetworkBackend").unlink(missing_ok=True)
 
     @property
     def _policy(self) -> Path:

@@ -125,7 +125,7 @@ class ContentMaker:
         target = self.work / f"{name}.tar"
         pack_tree(
             self.inputs.project,
-            code_files(self.inputs.project / content.package),
+            code_files(self.inputs.project / content.package, content.parts),
             target,
             content.target,
             mtime=EPOCH,

@@ -7,17 +7,22 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vitalops.conventions import (
+    ALERTMANAGER_PORT,
     GATEWAY_METRICS_PORT,
     GATEWAY_PORT,
     LIVEKIT_METRICS_PORT,
     LIVEKIT_PORT,
     PATRONI_PORT,
     POSTGRES_PORT,
+    PROBER_METRICS_PORT,
+    PROMETHEUS_PORT,
     UID_GATEWAY,
     UID_MEDIA,
     UID_PAUSE,
     UID_POSTGRES,
+    UID_PROBER,
     UID_SERVICES,
+    UID_TELEMETRY,
 )
 
 SUITE: Final = "trixie"
@@ -37,6 +42,8 @@ USERS: Final[Mapping[str, tuple[int, str]]] = {
     "postgres": (UID_POSTGRES, "/var/lib/postgresql"),
     "gateway": (UID_GATEWAY, "/tmp"),  # noqa: S108
     "media": (UID_MEDIA, "/tmp"),  # noqa: S108
+    "telemetry": (UID_TELEMETRY, "/tmp"),  # noqa: S108
+    "prober": (UID_PROBER, "/tmp"),  # noqa: S108
 }
 """Numeric user (and group of the same number) and home by name: the same in every Debian image."""
 
@@ -93,6 +100,8 @@ class Code:
 
     package: str
     target: str = CODE
+    parts: tuple[str, ...] = ()
+    """Files and folders of the package to take; all where empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +249,19 @@ LAYERS: Final[Mapping[str, Layer]] = {
             ),
         ),
         Layer(
+            "telemetry",
+            "base",
+            Debian(("prometheus", "prometheus-alertmanager")),
+            facts=ImageFacts(
+                "Prometheus with promtool, Alertmanager with amtool",
+                UID_TELEMETRY,
+                ("prometheus", "--config.file=/etc/prometheus/prometheus.yml"),
+                ports=(PROMETHEUS_PORT, ALERTMANAGER_PORT),
+                writable=("/prometheus", "/alertmanager", "/tmp"),  # noqa: S108
+                environment={"PATH": _PATH, "LANG": "C.UTF-8"},
+            ),
+        ),
+        Layer(
             "media",
             "base",
             Tool("livekit", "livekit-server"),
@@ -249,6 +271,23 @@ LAYERS: Final[Mapping[str, Layer]] = {
                 ("livekit-server", "--config", "/etc/livekit/livekit.yaml"),
                 ports=(LIVEKIT_PORT, LIVEKIT_METRICS_PORT),
                 environment={"PATH": _PATH, "LANG": "C.UTF-8"},
+            ),
+        ),
+        Layer("prober-packages", "base", Wheels("prober"), compiled=(SITE_PACKAGES,)),
+        Layer(
+            "prober",
+            "prober-packages",
+            # Only what it imports, so that a change elsewhere in the suite does not start it anew.
+            Code("vitalops", parts=("__init__.py", "consultation", "conventions.py", "errors.py", "prober")),
+            compiled=(CODE,),
+            facts=ImageFacts(
+                "walks synthetic consultations",
+                UID_PROBER,
+                ("python3", "-m", "vitalops.prober"),
+                ports=(PROBER_METRICS_PORT,),
+                writable=("/tmp",),  # noqa: S108
+                environment={**_PYTHON_ENVIRONMENT, "PYTHONPATH": f"{CODE}:{SITE_PACKAGES}"},
+                working_directory=CODE,
             ),
         ),
     )

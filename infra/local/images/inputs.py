@@ -43,20 +43,24 @@ class Inputs(Protocol):
     def fingerprint(self, content: Content) -> str: ...
 
 
-def code_files(package: Path) -> Iterator[Path]:
-    """The files of a package that an image gets, in a fixed order."""
+def code_files(package: Path, parts: tuple[str, ...] = ()) -> Iterator[Path]:
+    """The files of a package that an image gets, in a fixed order; only of `parts` where there are any."""
     for folder, folders, files in os.walk(package):
-        folders[:] = sorted(name for name in folders if not _unshipped(name))
-        yield from (Path(folder, name) for name in sorted(files) if not _unshipped(name))
+
+        def left_out(name: str, top: bool = Path(folder) == package) -> bool:
+            return _unshipped(name) or (top and bool(parts) and name not in parts)
+
+        folders[:] = sorted(name for name in folders if not left_out(name))
+        yield from (Path(folder, name) for name in sorted(files) if not left_out(name))
 
 
 def _unshipped(name: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in UNSHIPPED)
 
 
-def digest_of_files(package: Path) -> str:
+def digest_of_files(package: Path, parts: tuple[str, ...] = ()) -> str:
     digest = hashlib.sha256()
-    for path in code_files(package):
+    for path in code_files(package, parts):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(package).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
@@ -98,8 +102,8 @@ class MachineInputs:
                 return "\n".join((SUITE, DEBIAN_REVISION, self.architecture, users, *UNWANTED))
             case Wheels():
                 return "\n".join((PYTHON, self.wheel_platform, self.requirements(content)))
-            case Code(package):
-                return digest_of_files(self.project / package)
+            case Code(package, parts=parts):
+                return digest_of_files(self.project / package, parts)
             case Tool(group):
                 return content_hash(specification().groups[group], self.architecture)
             case CProgram(path):

@@ -14,7 +14,7 @@ from infra.program.inputs import Surroundings, edge_args, gateway_endpoint, regi
 from infra.program.secrets import AUTHORITY, authority, certificate, clients, split_addresses
 from infra.program.stacks import StackName
 from infra.program.state import active_region, set_active_region
-from vitalops.conventions import OPERATOR_CLIENT
+from vitalops.conventions import OPERATOR_CLIENT, PROBER_CLIENT
 from vitalops.errors import UsageError, VitalopsError
 from vitalops.model.platform import Platform
 from vitalops.paths import Paths
@@ -58,7 +58,8 @@ def test_identity_learns_hashes_only(around: Surroundings) -> None:
 
 def test_clients_file_has_every_service(platform: Platform) -> None:
     made = json.loads(clients(lambda name: name, platform.services.values()))
-    assert made.keys() == {*platform.services, OPERATOR_CLIENT}
+    assert made.keys() == {*platform.services, OPERATOR_CLIENT, PROBER_CLIENT}
+    assert made[PROBER_CLIENT]["scopes"] == ["practitioners:enrol"]
 
 
 def test_key_set_is_public(around: Surroundings) -> None:

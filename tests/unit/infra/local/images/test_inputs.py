@@ -53,6 +53,20 @@ def test_tests_caches_and_times_do_not_change_the_digest(package: Path) -> None:
     assert [path.name for path in code_files(package)] == ["__init__.py", "app.py"]
 
 
+def test_a_part_of_a_package_can_be_taken(tmp_path: Path) -> None:
+    for name in ("__init__.py", "taken/__init__.py", "taken/left.py", "left/taken/a.py", "left.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    parts = ("__init__.py", "taken")
+    found = [path.relative_to(tmp_path).as_posix() for path in code_files(tmp_path, parts)]
+    assert found == ["__init__.py", "taken/__init__.py", "taken/left.py"]
+    before = digest_of_files(tmp_path, parts)
+    (tmp_path / "left.py").write_text("x = 2\n")
+    assert digest_of_files(tmp_path, parts) == before
+    (tmp_path / "taken/left.py").write_text("x = 2\n")
+    assert digest_of_files(tmp_path, parts) != before
+
+
 def test_the_services_requirements_are_pinned_by_hash_and_leave_the_suites_own_out() -> None:
     text = MachineInputs().requirements(Wheels("services"))
     names = {line.split("==")[0] for line in text.splitlines() if "==" in line}
