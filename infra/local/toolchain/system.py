@@ -21,6 +21,8 @@ DEBIAN_PACKAGES = {
     "mount": "mount",
     "nft": "nftables",
     "nsenter": "util-linux",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
     "ptp": "containernetworking-plugins",
     "runc": "runc",
 }

@@ -1,0 +1,182 @@
+"""`vitalops slo`: objectives, their budgets and the rules that are compiled from them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import complete, context
+from cli.examples import examples
+from cli.output import emit, table
+
+if TYPE_CHECKING:
+    from vitalops.model.platform import Platform
+    from vitalops.slo.objectives import Slo
+    from vitalops.slo.status import Scope
+
+app = typer.Typer(help="Service level objectives: budgets, and what is declared.")
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SHORTEST = timedelta(hours=1)
+
+
+@app.command()
+@examples(
+    "vitalops slo status",
+    "vitalops slo status --region fr-par --window 7d",
+    "vitalops slo status --service records --output json | jq '.slos[].budget_left'",
+    "vitalops slo status --prometheus http://localhost:9090 --region fr-par",
+)
+def status(
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--region", help="Only this region, on its own; may be repeated.", autocompletion=complete.regions
+        ),
+    ] = None,
+    pair: Annotated[
+        str | None,
+        typer.Option(
+            "--pair",
+            help="Only this pair, its regions joined by their traffic.",
+            autocompletion=complete.pairs,
+        ),
+    ] = None,
+    service: Annotated[
+        str | None,
+        typer.Option("--service", help="Only this service.", autocompletion=complete.services),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            "--window", metavar="SPAN", help="Instead of the objectives' own window: 12h, 7d. From 1h on."
+        ),
+    ] = None,
+    prometheus: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prometheus",
+            metavar="[REGION=]URL",
+            help="Ask this Prometheus instead of the regions' own; may be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Show each error budget: attained, left, burn, when it will be spent. Worst first.
+
+    Real traffic counts; for objectives over the prober's walks, synthetic traffic. BURN is the share of bad events over
+    the share that may be bad: 1 spends a budget in exactly its window. LASTS is at the current burn. An asterisk marks
+    numbers that lack a region.
+
+    Exits with 1 when a budget is spent, whatever else could not be measured; else with 3 when a region is unreachable
+    or stale, or an objective is absent or frozen (its series are missing, or went missing); else with 0. An objective
+    without traffic is no fault.
+    """
+    from cli.slo_table import render
+    from cli.sources import scrape_interval, sources
+    from vitalops.slo.status import Question, slo_status
+
+    platform = context.current().load_platform()
+    scopes = _scopes(platform, region, pair, service)
+    regions = tuple(dict.fromkeys(name for scope in scopes for name in scope.regions))
+    question = Question(
+        datetime.now(UTC).replace(microsecond=0), scrape_interval(platform), _span(platform, window), service
+    )
+    report = slo_status(sources(platform, regions, prometheus or ()), scopes, question)
+    emit(report, render)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
+
+
+@app.command("list")
+@examples("vitalops slo list", "vitalops slo list --output json")
+def list_objectives(
+    service: Annotated[
+        str | None,
+        typer.Option("--service", help="Only this service.", autocompletion=complete.services),
+    ] = None,
+) -> None:
+    """Show every objective as platform.yaml declares it."""
+    from vitalops.slo.objectives import objectives_of
+
+    platform = context.current().load_platform()
+    _require_service(platform, service)
+    emit([slo for slo in objectives_of(platform) if service in (None, slo.service)], _render_declared)
+
+
+def _render_declared(slos: list[Slo]) -> str:
+    from cli.slo_text import objective
+
+    rows = [
+        (
+            slo.service,
+            slo.sli_name,
+            objective(slo.objective),
+            f"{slo.window_days} d",
+            "pages" if slo.pages else "tickets",
+            slo.sli.description,
+        )
+        for slo in slos
+    ]
+    return table(("service", "sli", "objective", "window", "alerts", "what it measures"), rows)
+
+
+def _scopes(
+    platform: Platform, regions: list[str] | None, pair: str | None, service: str | None
+) -> tuple[Scope, ...]:
+    """Pairs whose regions are all meant are joined; regions that were named stand alone."""
+    from vitalops.errors import UsageError
+    from vitalops.model.selection import default_regions, pair_of, resolve_pair, resolve_regions
+    from vitalops.slo.objectives import objectives_of
+    from vitalops.slo.status import Scope
+
+    _require_service(platform, service)
+    if regions and pair:
+        raise UsageError("--region and --pair exclude one another")
+
+    def scope(name: str, members: tuple[str, ...], of: str) -> Scope:
+        belongs = pair_of(platform, of)
+        slos = objectives_of(platform, belongs)
+        return Scope(name, members, tuple(slo for slo in slos if service in (None, slo.service)))
+
+    if regions:
+        if unknown := [name for name in regions if name in platform.pairs]:
+            raise UsageError(f"{unknown[0]} is a pair", hint=f"use --pair {unknown[0]}")
+        return tuple(scope(name, (name,), name) for name in resolve_regions(platform, regions))
+    wanted = default_regions(platform)
+    pairs = [resolve_pair(platform, pair)] if pair else list(platform.pairs.values())
+    joined = [each for each in pairs if pair or {each.primary, each.standby} <= set(wanted)]
+    return tuple(scope(each.name, (each.primary, each.standby), each.primary) for each in joined)
+
+
+def _require_service(platform: Platform, service: str | None) -> None:
+    from vitalops.errors import UsageError
+    from vitalops.suggest import closest
+
+    if service is not None and service not in platform.services:
+        near = closest(service, tuple(platform.services))
+        raise UsageError(
+            f"unknown service {service!r}; known: {', '.join(platform.services)}",
+            hint=f"did you mean {near!r}?" if near else "",
+        )
+
+
+def _span(platform: Platform, text: str | None) -> timedelta | None:
+    """A window such as 7d. Raises UsageError for what is none, and for one that no Prometheus holds data of."""
+    from vitalops.errors import UsageError
+
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", text)
+    if match is None:
+        raise UsageError(f"--window {text!r} is no span of time", hint="give one such as 12h, 7d or 4w")
+    span = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    kept = timedelta(days=platform.telemetry.retention_days)
+    if not _SHORTEST <= span <= kept:
+        raise UsageError(
+            f"--window {text} is outside of 1h to {kept.days}d",
+            hint="telemetry.retention_days in platform.yaml says how long data is kept",
+        )
+    return span
