@@ -25,6 +25,12 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
         "verify", "cli.commands.verify", "verify", "Walk one consultation end to end through the edge."
     ),
+    CommandEntry(
+        "dashboards",
+        "cli.commands.dashboards",
+        "app",
+        "Write, list and check the Grafana dashboards of the platform.",
+    ),
     CommandEntry("down", _PLATFORM, "down", "Remove the platform from its regions."),
     CommandEntry("render", _PLATFORM, "render", "Write the manifests of every region to a folder."),
     CommandEntry(

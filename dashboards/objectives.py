@@ -1,0 +1,78 @@
+"""What dashboards say of objectives: the recorded series, and lines drawn where the platform's own SLIs draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dashboards.kit import series
+from dashboards.model import Colour, Line
+from vitalops import conventions as c
+from vitalops.model.platform import Platform
+from vitalops.model.slo import LatencySli
+from vitalops.slo import promql
+from vitalops.slo.windows import Window, bundled_windows
+
+SLO_LABELS = (c.METRIC_SLO, c.METRIC_SERVICE, c.METRIC_SLI, c.METRIC_REGION)
+
+
+def counted(platform: Platform, metric: str, *conditions: str) -> str:
+    """A recorded series of events with the traffic that counts towards the objective, and no other."""
+    synthetic = [name for name, sli in platform.slis.items() if sli.traffic == c.TRAFFIC_SYNTHETIC]
+    real = promql.matcher(c.METRIC_TRAFFIC, (c.TRAFFIC_SYNTHETIC,), equal=False)
+    if not synthetic:
+        return series(metric, *conditions, real)
+    of_people = series(metric, *conditions, real, promql.matcher(c.METRIC_SLI, synthetic, equal=False))
+    probed = promql.matcher(c.METRIC_TRAFFIC, (c.TRAFFIC_SYNTHETIC,))
+    of_prober = series(metric, *conditions, probed, promql.matcher(c.METRIC_SLI, synthetic))
+    return f"({of_people} or {of_prober})"
+
+
+def burn(platform: Platform, window: str, *conditions: str) -> str:
+    """How many times faster than allowed the budget is being spent, over `window`: 1 spends it in its whole period."""
+    by = ", ".join(SLO_LABELS)
+    errors = counted(platform, f"{c.RECORD_RATIO}{window}", *conditions)
+    objective = series(c.RECORD_OBJECTIVE, *conditions)
+    return f"max by ({by}) ({errors}) / on ({by}) (1 - max by ({by}) ({objective}))"
+
+
+def burn_lines(platform: Platform, *windows: Window) -> tuple[Line, ...]:
+    """Where alerts of these windows begin, of all where none is given. It depends on how long a tier's budget lasts."""
+    found = {
+        window.burn(tier.window_days): Colour.BAD if window.severity == c.SEVERITY_PAGE else Colour.WARNING
+        for tier in platform.tiers.values()
+        for window in windows or bundled_windows().all
+    }
+    return tuple(Line(value, colour) for value, colour in sorted(found.items()))
+
+
+def fastest() -> str:
+    """The long window in which burn is seen first."""
+    return min(bundled_windows().all, key=lambda window: window.long).long_name
+
+
+def slowest() -> str:
+    return bundled_windows().longest.long_name
+
+
+def left(*conditions: str) -> str:
+    """Share of the budget that is left; below 0 where it is overspent."""
+    return f"min by ({', '.join(SLO_LABELS)}) ({series(c.RECORD_BUDGET_LEFT, *conditions)})"
+
+
+def limits_of(platform: Platform, histogram: str) -> tuple[Line, ...]:
+    """The thresholds, in seconds, that the platform's latency SLIs set on a histogram."""
+    found = {
+        sli.threshold_ms / 1000
+        for sli in platform.slis.values()
+        if isinstance(sli, LatencySli) and sli.histogram.metric == histogram
+    }
+    return tuple(Line(value, Colour.BAD) for value in sorted(found))
+
+
+def runbooks(platform: Platform, slis: Iterable[str] | None = None) -> str:
+    """Markdown: which runbook answers alerts of which SLI."""
+    names = tuple(platform.slis) if slis is None else tuple(slis)
+    rows = [
+        f"| {name} | {platform.slis[name].description} | `{platform.slis[name].runbook}` |" for name in names
+    ]
+    return "\n".join(["| SLI | good is | runbook |", "|---|---|---|", *rows])
