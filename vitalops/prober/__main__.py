@@ -6,11 +6,10 @@ import asyncio
 import json
 import os
 import random
-import signal
 import sys
 
 from vitalops.errors import UsageError
-from vitalops.prober.loop import Beat, walk_on
+from vitalops.prober.loop import Beat, until_told, walk_on
 from vitalops.prober.metrics import ProberMetrics
 from vitalops.prober.probe import Probe, ProbeResult
 from vitalops.prober.settings import ProberSettings
@@ -46,14 +45,7 @@ async def probe(settings: ProberSettings) -> None:
         print(log_line(result, settings.region), flush=True)
 
     delay = random.uniform(0, min(LONGEST_DELAY, settings.interval))  # noqa: S311  # no secret depends on it
-    walking = asyncio.create_task(walk_on(prober.once, report, Beat(settings.interval, delay)))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, walking.cancel)
-    try:
-        await walking
-    except asyncio.CancelledError:
-        return
+    await until_told(walk_on(prober.once, report, Beat(settings.interval, delay)))
 
 
 def main() -> int:

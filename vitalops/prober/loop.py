@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from vitalops.prober.probe import ProbeResult
 
@@ -41,3 +43,27 @@ async def walk_on(
         report(await once())
         done += 1
         start = next_start(start, now(), beat.interval)
+
+
+async def until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Runs `work` until it ends or SIGTERM or SIGINT comes; then it is cancelled, and may tidy up."""
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    told = False
+
+    def tell() -> None:
+        nonlocal told
+        told = True
+        task.cancel()
+
+    for number in numbers:
+        loop.add_signal_handler(number, tell)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not told:
+            raise
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
