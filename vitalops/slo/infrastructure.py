@@ -1,0 +1,96 @@
+"""Alerts that no SLO stands for: what is scraped, the paired region, replication, and alerting itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from vitalops.conventions import (
+    ALERT_PEER_UNREACHABLE,
+    ALERT_REPLICATION_LAG,
+    ALERT_TARGET_DOWN,
+    ALERT_WATCHDOG,
+    JOB_PEER,
+    METRIC_RUNBOOK,
+    METRIC_SERVICE,
+    METRIC_SEVERITY,
+    RECORD_PLANNED,
+    SEVERITY_NONE,
+    SEVERITY_PAGE,
+    SEVERITY_TICKET,
+)
+from vitalops.model.platform import FailoverPair
+from vitalops.model.telemetry import PlannedWork
+from vitalops.slo.emit import alert
+from vitalops.slo.planned import now_inside
+
+PEER_FOR = 10
+TARGET_FOR = 120
+LAG_FOR = 60
+"""Seconds that each must last. A peer that is lost is told at once: its pair's recovery time counts from then."""
+
+
+def infrastructure(
+    pair: FailoverPair,
+    labels: Mapping[str, str],
+    here: tuple[PlannedWork, ...],
+    peer: tuple[PlannedWork, ...],
+) -> Iterator[str]:
+    """The rules of one region. `here` and `peer`: planned work on the whole of it, and of the paired region."""
+    yield alert(
+        ALERT_PEER_UNREACHABLE,
+        _outside(f'max(up{{job="{JOB_PEER}"}}) == 0', peer),
+        {METRIC_SEVERITY: SEVERITY_PAGE, **labels, METRIC_RUNBOOK: "region-failover"},
+        {
+            "summary": "The paired region does not answer {{ $labels.region }}",
+            "description": f"Its gateway has not been reached for {PEER_FOR} seconds.",
+            METRIC_RUNBOOK: "region-failover",
+        },
+        wait=PEER_FOR,
+    )
+    planned = f"max by ({METRIC_SERVICE}) ({RECORD_PLANNED} == 1)"
+    yield alert(
+        ALERT_TARGET_DOWN,
+        _outside(
+            f'max by (job, namespace, {METRIC_SERVICE}, pod) (up{{job!="{JOB_PEER}"}}) == 0\n'
+            f"unless on ({METRIC_SERVICE}) {planned}",
+            here,
+        ),
+        {METRIC_SEVERITY: SEVERITY_TICKET, **labels, METRIC_RUNBOOK: "service-rollback"},
+        {
+            "summary": "{{ $labels.job }} {{ $labels.pod }} is not scraped",
+            "description": f"It runs and has not shown its metrics for {TARGET_FOR // 60} minutes.",
+            METRIC_RUNBOOK: "service-rollback",
+        },
+        wait=TARGET_FOR,
+    )
+    # A standby that has replayed all it received is behind by nothing, however long ago the last write was.
+    behind = (
+        "(patroni_standby_leader == 1 and patroni_xlog_received_location > patroni_xlog_replayed_location\n"
+        f"  and time() - patroni_xlog_replayed_timestamp > {pair.rpo_seconds})"
+    )
+    stopped = "(patroni_standby_leader == 1 and patroni_postgres_streaming == 0)"
+    yield alert(
+        ALERT_REPLICATION_LAG,
+        _outside(f"max({behind}\nor {stopped})", (*here, *peer)),
+        {METRIC_SEVERITY: SEVERITY_TICKET, **labels, METRIC_RUNBOOK: "region-failover"},
+        {
+            "summary": "The standby database in {{ $labels.region }} does not keep up",
+            "description": f"It does not receive what the paired region writes, or is more than {pair.rpo_seconds} s "
+            f"behind (rpo_seconds of {pair.name}), for {LAG_FOR} seconds.",
+            METRIC_RUNBOOK: "region-failover",
+        },
+        wait=LAG_FOR,
+    )
+    yield alert(
+        ALERT_WATCHDOG,
+        "vector(1)",
+        {METRIC_SEVERITY: SEVERITY_NONE, **labels},
+        {
+            "summary": "Alerting works in {{ $labels.region }}",
+            "description": "Always firing: whoever no longer receives it must suspect alerting itself.",
+        },
+    )
+
+
+def _outside(expression: str, work: tuple[PlannedWork, ...]) -> str:
+    return f"({expression})\nunless on () ({now_inside(work)} == 1)" if work else expression
