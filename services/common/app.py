@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from services.common import health
 from services.common.context import ServiceContext, build_context
@@ -64,8 +65,24 @@ def create_app(
     app.include_router(health.router)
     for router in definition.routers:
         app.include_router(router)
+    _expect_routes(definition, parts)
     install_handlers(app)
     app.add_middleware(BodyLimitMiddleware, limit=definition.max_body_bytes)
     app.add_middleware(ObserveMiddleware, telemetry=parts.telemetry)
     install_openapi(app)
     return app
+
+
+def _expect_routes(definition: ServiceDefinition, parts: ServiceContext) -> None:
+    """Every operation's answers are counted from 0, so that the first one after a start is not missed.
+
+    Real traffic only, and successes only: what fails is the gateway's to count, from counters that exist at 0. Of
+    synthetic traffic the first request of each kind after a start is missed.
+    """
+    for router in definition.routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                documented = {status for status in route.responses if str(status).startswith("2")}
+                for status in {route.status_code or 200, *documented}:
+                    for method in route.methods:
+                        parts.telemetry.expect_route(method, route.path, int(status))

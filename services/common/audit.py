@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from opentelemetry import trace
 from sqlalchemy.orm import Session
 
 from services.common.auth import Principal
 from services.common.outbox import enqueue
+from services.common.tracing import current
 
 Outcome = Literal["success", "denied", "failure"]
 
@@ -83,7 +83,7 @@ def event_document(session: Session, entry: AuditEntry) -> tuple[str, dict[str, 
     """An event's id and its document as the audit service takes it."""
     context = session.info["context"]
     identifier = str(uuid.uuid4())
-    span = trace.get_current_span().get_span_context()
+    span = current()
     return identifier, {
         "id": identifier,
         "occurred_at": context.clock.now().isoformat(),

@@ -13,6 +13,19 @@ CONSENT = "consent"
 Purpose = Literal["care", "teleconsultation", "recording"]
 
 
+def consents(context: ServiceContext, *, patient: str, practitioner: str, purpose: Purpose) -> bool:
+    """Whether the patient consents to this practitioner and purpose now.
+
+    Raises ProblemError 503 when it cannot be known. Call it before taking row locks.
+    """
+    parameters = {"patient": patient, "practitioner": practitioner, "purpose": purpose}
+    response = context.client.get(CONSENT, "/v1/decisions", params=parameters)
+    if response.status_code != 200:
+        raise dependency_unavailable(CONSENT)
+    decision: dict[str, Any] = response.json()
+    return decision.get("allowed") is True
+
+
 def require_consent(
     context: ServiceContext, *, patient: str, practitioner: str, purpose: Purpose, attempt: AuditEntry
 ) -> None:
@@ -21,12 +34,7 @@ def require_consent(
     Raises ProblemError 403 (and has `attempt`, of outcome `denied`, recorded) when not, 503 when it cannot be known.
     Call it before taking row locks.
     """
-    parameters = {"patient": patient, "practitioner": practitioner, "purpose": purpose}
-    response = context.client.get(CONSENT, "/v1/decisions", params=parameters)
-    if response.status_code != 200:
-        raise dependency_unavailable(CONSENT)
-    decision: dict[str, Any] = response.json()
-    if decision.get("allowed") is not True:
+    if not consents(context, patient=patient, practitioner=practitioner, purpose=purpose):
         raise ProblemError(
             403,
             "consent-required",

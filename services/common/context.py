@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 from fastapi import Request
-from opentelemetry.sdk.trace.export import SpanExporter
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -28,6 +27,7 @@ from services.common.problems import ProblemError
 from services.common.service_client import ServiceClient
 from services.common.settings import Settings
 from services.common.telemetry import Telemetry, make_telemetry
+from services.common.tracing import Ship
 
 log = get_logger("services.context")
 
@@ -106,13 +106,18 @@ def build_context(
     *,
     clock: Clock | None = None,
     transport: httpx.BaseTransport | None = None,
-    exporter: SpanExporter | None = None,
+    ship: Ship | None = None,
     sleep: Callable[[float], None] | None = None,
 ) -> ServiceContext:
-    """Put the parts together. `transport` and `clock` are substitutable for tests."""
+    """Put the parts together. Tests give their own `clock`, `transport`, and `ship`, which takes finished spans."""
     the_clock = clock or SystemClock()
     telemetry = make_telemetry(
-        definition.name, settings.region, otlp_endpoint=settings.otlp_endpoint, exporter=exporter
+        definition.name,
+        settings.region,
+        otlp_endpoint=settings.otlp_endpoint,
+        trace_ratio=settings.trace_ratio,
+        enabled=settings.telemetry_enabled,
+        ship=ship,
     )
     engine = make_engine(settings.database_url, service=definition.name, pool_size=settings.pool_size)
     trace_statements(engine, telemetry.tracer)
@@ -147,19 +152,20 @@ def _publish_gauges(context: ServiceContext) -> None:
     def connections() -> Iterable[tuple[float, dict[str, str]]]:
         if not hasattr(pool, "checkedout"):
             return
-        yield pool.checkedout(), {"db.client.connection.state": "used"}
-        yield pool.checkedin(), {"db.client.connection.state": "idle"}
+        yield pool.checkedout(), {names.LABEL_CONNECTION_STATE: "used"}
+        yield pool.checkedin(), {names.LABEL_CONNECTION_STATE: "idle"}
 
     def messages() -> Iterable[tuple[float, dict[str, str]]]:
-        yield context.relay.backlog.pending, {"state": "pending"}
-        yield context.relay.backlog.dead, {"state": "dead"}
+        yield context.relay.backlog.pending, {names.LABEL_STATE: "pending"}
+        yield context.relay.backlog.dead, {names.LABEL_STATE: "dead"}
 
     def oldest() -> Iterable[tuple[float, dict[str, str]]]:
         yield context.relay.backlog.oldest_seconds, {}
 
-    context.telemetry.observe_gauge(names.OTEL_CONNECTIONS, "{connection}", connections)
-    context.telemetry.observe_gauge(names.OTEL_OUTBOX_MESSAGES, "{message}", messages)
-    context.telemetry.observe_gauge(names.OTEL_OUTBOX_OLDEST_AGE, "s", oldest)
+    observe = context.telemetry.observe_gauge
+    observe(names.CONNECTIONS, "Database connections", (names.LABEL_CONNECTION_STATE,), connections)
+    observe(names.OUTBOX_MESSAGES, "Messages in the outbox", (names.LABEL_STATE,), messages)
+    observe(names.OUTBOX_OLDEST_AGE, "Age of the oldest message that waits", (), oldest)
 
 
 def service_context(request: Request) -> ServiceContext:

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request
-from opentelemetry.trace import SpanKind, StatusCode, Tracer, get_current_span
+from opentelemetry.trace import SpanKind
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.orm import Session, sessionmaker
+
+from services.common.tracing import Span, Tracer, current
 
 Role = Literal["primary", "standby"]
 
@@ -29,6 +31,7 @@ _SERVER_OPTIONS = " ".join(
     )
 )
 _READ_ONLY = "25006"
+_SPAN = "vitalops.span"
 SESSION_FINALLY = "vitalops.finally"
 SESSION_COMMITTED = "vitalops.committed"
 
@@ -60,39 +63,43 @@ def make_engine(url: URL, *, service: str, pool_size: int = 5) -> Engine:
 
 
 def trace_statements(engine: Engine, tracer: Tracer) -> None:
-    """One client span per statement: its first word and the database, never its parameters."""
-    system = "postgresql" if engine.dialect.name == "postgresql" else engine.dialect.name
+    """One client span per statement: its first word, its text and the database, never its parameters."""
+    system = engine.dialect.name
 
     @event.listens_for(engine, "before_cursor_execute")
     def before(  # pyright: ignore[reportUnusedFunction]
         conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
     ) -> None:
-        if not get_current_span().get_span_context().is_valid:
-            # Polling in the background would only fill the trace store.
+        parent = current()
+        if not parent.trace_flags.sampled:
+            # Nor is polling in the background traced: it has no parent, and would only fill the trace store.
             return
-        operation = statement.lstrip().split(None, 1)[0].upper()
-        span = tracer.start_span(f"{operation} {system}", kind=SpanKind.CLIENT)
-        span.set_attribute("db.system.name", system)
-        span.set_attribute("db.operation.name", operation)
-        # The text holds placeholders only: SQLAlchemy binds every value.
-        span.set_attribute("db.query.text", statement[:500])
-        conn.info["vitalops.span"] = span
+        operation = statement.lstrip()[:24].split(None, 1)[0].upper()
+        span = tracer.begin(f"{operation} {system}", SpanKind.CLIENT, parent)
+        span.attributes = {
+            "db.system.name": system,
+            "db.operation.name": operation,
+            # The text holds placeholders only: SQLAlchemy binds every value.
+            "db.query.text": statement[:500],
+        }
+        conn.info[_SPAN] = span
 
     @event.listens_for(engine, "after_cursor_execute")
     def after(  # pyright: ignore[reportUnusedFunction]
         conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
     ) -> None:
-        span = conn.info.pop("vitalops.span", None)
+        span: Span | None = conn.info.pop(_SPAN, None)
         if span is not None:
-            span.end()
+            tracer.end(span)
 
     @event.listens_for(engine, "handle_error")
     def failed(context: ExceptionContext) -> None:  # pyright: ignore[reportUnusedFunction]
-        span = context.connection.info.pop("vitalops.span", None) if context.connection is not None else None
+        connection = context.connection
+        span: Span | None = connection.info.pop(_SPAN, None) if connection is not None else None
         if span is not None:
-            span.set_attribute("error.type", type(context.original_exception).__name__)
-            span.set_status(StatusCode.ERROR)
-            span.end()
+            span.attributes["error.type"] = type(context.original_exception).__name__
+            span.failed = True
+            tracer.end(span)
 
 
 class Database:

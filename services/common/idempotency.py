@@ -166,7 +166,7 @@ class Once:
         body = _cipher(self._key, row_id).decrypt(
             sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], row_id.encode()
         )
-        self._request.app.state.context.telemetry.idempotent_replays.add(1)
+        self._request.app.state.context.telemetry.idempotent_replays.inc()
         return Response(body, status_code=stored.status, headers={**stored.headers, REPLAYED_HEADER: "true"})
 
     def _store(self, reply: Reply, row_id: str, fingerprint: str) -> Response:

@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
-from opentelemetry import trace
+
+from services.common.tracing import current
 
 _SENSITIVE = frozenset(
     {
@@ -30,7 +31,7 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def _trace_ids(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    context = trace.get_current_span().get_span_context()
+    context = current()
     if context.is_valid:
         line["trace_id"] = format(context.trace_id, "032x")
         line["span_id"] = format(context.span_id, "016x")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from typing import Any
+from typing import Final
 
 import structlog
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.common.gateway_span import HEADER_GATEWAY, report_gateway
 from services.common.logs import get_logger
 from services.common.problems import ProblemError, internal_error, problem_response
-from services.common.telemetry import PROPAGATOR, Telemetry
+from services.common.telemetry import Telemetry
+from services.common.tracing import TRACEPARENT, Span, parse
+from services.common.traffic import HEADER_SYNTHETIC, MARK, SYNTHETIC, label, traffic
 
 log = get_logger("services.request")
 
@@ -22,6 +25,12 @@ _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 REQUEST_ID_HEADER = "x-request-id"
+
+_REQUEST_ID_KEY: Final = REQUEST_ID_HEADER.encode()
+_SYNTHETIC_KEY: Final = HEADER_SYNTHETIC.encode()
+_TRACEPARENT_KEY: Final = TRACEPARENT.encode()
+_GATEWAY_KEY: Final = HEADER_GATEWAY.encode()
+_WANTED: Final = frozenset({_REQUEST_ID_KEY, _SYNTHETIC_KEY, _TRACEPARENT_KEY, _GATEWAY_KEY})
 
 
 def route_template(scope: Scope) -> str:
@@ -40,10 +49,12 @@ class ObserveMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        given = headers.get(REQUEST_ID_HEADER, "")
-        request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+        given = _told(scope)
+        request_id = given.get(_REQUEST_ID_KEY, "")
+        if not _REQUEST_ID.match(request_id):
+            request_id = uuid.uuid4().hex
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        synthetic = given.get(_SYNTHETIC_KEY) == MARK
         status = 500
         started = False
 
@@ -58,45 +69,59 @@ class ObserveMiddleware:
                 out.setdefault("cache-control", "no-store")
             await send(message)
 
-        active = {"http.request.method": method}
-        parent = PROPAGATOR.extract(dict(headers))
+        telemetry = self.telemetry
+        active = telemetry.active_requests.labels(method)
+        parent = parse(given.get(_TRACEPARENT_KEY, ""))
         begin = time.perf_counter()
-        self.telemetry.active_requests.add(1, active)
+        active.inc()
         with (
             structlog.contextvars.bound_contextvars(request_id=request_id),
-            self.telemetry.tracer.start_as_current_span(
-                method,
-                context=parent,
-                kind=SpanKind.SERVER,
-                record_exception=False,
-                set_status_on_exception=False,
-            ) as span,
+            traffic(synthetic),
+            telemetry.tracer.span(method, SpanKind.SERVER, parent) as span,
         ):
             try:
                 await self.app(scope, receive, send_observed)
             except Exception as error:
                 log.error("unhandled", exc_info=error, route=route_template(scope), method=method)
-                span.set_attribute("error.type", type(error).__name__)
+                span.attributes["error.type"] = type(error).__name__
                 if not started:
                     await problem_response(internal_error())(scope, receive, send_observed)
             finally:
                 seconds = time.perf_counter() - begin
                 route = route_template(scope)
-                self.telemetry.active_requests.add(-1, active)
-                labels: dict[str, Any] = {
-                    "http.request.method": method,
-                    "http.route": route,
-                    "http.response.status_code": str(status),
-                }
-                self.telemetry.request_duration.record(seconds, labels)
-                span.update_name(f"{method} {route}" if route else method)
-                span.set_attributes(labels)
-                if status >= 500:
-                    span.set_status(StatusCode.ERROR)
+                active.dec()
+                if telemetry.enabled:
+                    of_its_kind = telemetry.request_duration.labels(
+                        method, route, str(status), label(synthetic)
+                    )
+                    of_its_kind.observe(seconds)
+                self._describe(span, method, route, status, synthetic, given.get(_GATEWAY_KEY, ""))
                 if route not in _QUIET or status >= 400:
                     log.info(
                         "request", method=method, route=route, status=status, ms=round(seconds * 1000, 1)
                     )
+
+    def _describe(
+        self, span: Span, method: str, route: str, status: int, synthetic: bool, gateway: str
+    ) -> None:
+        if not span.context.trace_flags.sampled:
+            return
+        span.name = f"{method} {route}" if route else method
+        span.failed = status >= 500
+        attributes = span.attributes
+        attributes["http.request.method"] = method
+        attributes["http.route"] = route
+        attributes["http.response.status_code"] = status
+        if synthetic:
+            attributes["vitalops.traffic"] = SYNTHETIC
+        if gateway:
+            tracer, resource = self.telemetry.tracer, self.telemetry.gateway
+            report_gateway(tracer, resource, gateway, span, time.time_ns(), dict(attributes))
+
+
+def _told(scope: Scope) -> dict[bytes, str]:
+    """The few headers that matter here, the last of each, in one pass."""
+    return {key: value.decode("latin-1") for key, value in scope["headers"] if key in _WANTED}
 
 
 class BodyLimitMiddleware:

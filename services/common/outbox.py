@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from opentelemetry import trace
 from opentelemetry.trace import Link, SpanKind
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
@@ -28,7 +27,9 @@ from services.common.logs import get_logger
 from services.common.problems import ProblemError
 from services.common.service_client import ServiceClient
 from services.common.tables import OUTBOX
-from services.common.telemetry import PROPAGATOR, Telemetry
+from services.common.telemetry import Telemetry
+from services.common.tracing import PROPAGATOR, TRACEPARENT, parse
+from services.common.traffic import is_synthetic, traffic
 
 log = get_logger("services.outbox")
 
@@ -67,12 +68,13 @@ def enqueue(
             path=path,
             batch_field=batch_field,
             body=dict(body),
-            traceparent=carrier.get("traceparent", ""),
+            traceparent=carrier.get(TRACEPARENT, ""),
             created_at=now,
             next_attempt_at=now,
             attempts=0,
             dead=False,
             last_error="",
+            synthetic=is_synthetic(),
         )
     )
     when_committed(session, context.wake_relay)
@@ -144,13 +146,13 @@ class Relay:
 
     def _deliver(self, row: Any) -> None:
         body = {row.batch_field: [row.body]} if row.batch_field else row.body
-        self._settle([row], self._send(row.destination, row.path, body, row.id, row.traceparent))
+        self._settle([row], self._send([row], body, row.id))
 
     def _deliver_together(self, rows: list[Any]) -> None:
         first = rows[0]
         key = hashlib.sha256("".join(row.id for row in rows).encode()).hexdigest()
         body = {first.batch_field: [row.body for row in rows]}
-        status = self._send(first.destination, first.path, body, key, first.traceparent)
+        status = self._send(rows, body, key)
         if status in _REFUSED_FOR_GOOD:
             # One of them is wrong: find out which.
             for row in rows:
@@ -158,20 +160,31 @@ class Relay:
         else:
             self._settle(rows, status)
 
-    def _send(self, destination: str, path: str, body: Any, key: str, traceparent: str) -> int:
-        """The status of the answer, or 0 when there was none."""
-        origin = trace.get_current_span(PROPAGATOR.extract({"traceparent": traceparent})).get_span_context()
-        links = [Link(origin)] if origin.is_valid else []
-        with self._telemetry.tracer.start_as_current_span(
-            f"deliver {destination}", kind=SpanKind.PRODUCER, links=links, record_exception=False
+    def _send(self, rows: list[Any], body: Any, key: str) -> int:
+        """The status of the answer, or 0 when there was none.
+
+        The delivery is part of the trace that its message came from; where several traces' messages go together, it
+        is a trace of its own, with links to them.
+        """
+        destination, path, _, synthetic = _target(rows[0])
+        origins = {row.traceparent: origin for row in rows if (origin := parse(row.traceparent)) is not None}
+        parent = (
+            next(iter(origins.values())) if len({each.trace_id for each in origins.values()}) == 1 else None
+        )
+        links = [] if parent is not None else [Link(origin) for origin in origins.values()]
+        with (
+            traffic(synthetic),
+            self._telemetry.tracer.span(f"deliver {destination}", SpanKind.PRODUCER, parent, links) as span,
         ):
+            span.attributes["vitalops.outbox.messages"] = len(rows)
             try:
                 status = self._client.post(
                     destination, path, json=body, idempotency_key=key, attempts=1
                 ).status_code
             except ProblemError:
                 status = 0
-        self._telemetry.outbox_deliveries.add(1, {"destination": destination, "outcome": _outcome(status)})
+            span.failed = _outcome(status) != "delivered"
+        self._telemetry.outbox_deliveries.labels(destination, _outcome(status)).inc()
         return status
 
     def _settle(self, rows: list[Any], status: int) -> None:
@@ -210,8 +223,9 @@ class Relay:
         self.backlog = Backlog(pending=pending, dead=dead, oldest_seconds=max(0.0, age))
 
 
-def _target(row: Any) -> tuple[str, str, str]:
-    return (row.destination, row.path, row.batch_field)
+def _target(row: Any) -> tuple[str, str, str, bool]:
+    """What messages that go together have in common."""
+    return (row.destination, row.path, row.batch_field, row.synthetic)
 
 
 def _outcome(status: int) -> str:

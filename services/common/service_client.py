@@ -10,14 +10,16 @@ from typing import Any
 
 import httpx
 import structlog
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanKind
 
 from services.common.clock import Clock
 from services.common.logs import get_logger
 from services.common.middleware import REQUEST_ID_HEADER
 from services.common.problems import ProblemError
 from services.common.settings import Settings, SettingsError
-from services.common.telemetry import PROPAGATOR, Telemetry
+from services.common.telemetry import Telemetry
+from services.common.tracing import PROPAGATOR, current
+from services.common.traffic import HEADER_SYNTHETIC, MARK, is_synthetic
 
 log = get_logger("services.client")
 
@@ -121,24 +123,30 @@ class ServiceClient:
         request_id = structlog.contextvars.get_contextvars().get("request_id")
         if request_id:
             headers[REQUEST_ID_HEADER] = str(request_id)
-        labels: dict[str, Any] = {"http.request.method": method, "server.address": service}
+        if is_synthetic():
+            headers[HEADER_SYNTHETIC] = MARK
+        above = current()
         begin = time.perf_counter()
-        with self._telemetry.tracer.start_as_current_span(
-            f"{method} {service}", kind=SpanKind.CLIENT, record_exception=False, attributes=labels
+        with self._telemetry.tracer.span(
+            f"{method} {service}", SpanKind.CLIENT, above if above.is_valid else None
         ) as span:
+            span.attributes["http.request.method"] = method
+            span.attributes["server.address"] = service
             PROPAGATOR.inject(headers)
             try:
                 response = self._http.request(method, url, params=params, json=json, headers=headers)
-                status = str(response.status_code)
+                status = response.status_code
+                span.attributes["http.response.status_code"] = status
+                span.failed = status >= 400
             except httpx.HTTPError as error:
-                response = None
-                status = type(error).__name__
-                span.set_attribute("error.type", status)
-                span.set_status(StatusCode.ERROR)
-                log.warning("no answer", destination=service, reason=status)
-            labels["http.response.status_code"] = status if response is not None else "0"
-            span.set_attributes(labels)
-            self._telemetry.client_duration.record(time.perf_counter() - begin, labels)
+                response, status = None, 0
+                reason = type(error).__name__
+                span.attributes["error.type"] = reason
+                span.failed = True
+                log.warning("no answer", destination=service, reason=reason)
+            if self._telemetry.enabled:
+                duration = self._telemetry.client_duration.labels(method, service, str(status))
+                duration.observe(time.perf_counter() - begin)
             return response
 
     def close(self) -> None:

@@ -46,6 +46,10 @@ class Settings:
     """Base URL of each other service, by its name in lower case."""
     otlp_endpoint: str = ""
     """Where traces go; empty: they are made (their ids are in the logs) but not exported."""
+    trace_ratio: float = 1.0
+    """Share of the traces recorded that begin in this process; others follow where they began."""
+    telemetry_enabled: bool = True
+    """False: requests are neither traced nor measured."""
     pool_size: int = 5
     """Database connections for requests."""
     drain_seconds: float = 3.0
@@ -121,10 +125,14 @@ def load_settings(environ: Mapping[str, str], *, service: str = "") -> Settings:
         port = int(environ.get("VITALOPS_PORT", "8080"))
         drain = float(environ.get("VITALOPS_DRAIN_SECONDS", "3"))
         grace = int(environ.get("VITALOPS_GRACE_SECONDS", "20"))
+        ratio = float(environ.get("OTEL_TRACES_SAMPLER_ARG", "1"))
     except ValueError as error:
         raise SettingsError(
-            f"VITALOPS_PORT, _DRAIN_SECONDS and _GRACE_SECONDS must be numbers: {error}"
+            "VITALOPS_PORT, _DRAIN_SECONDS and _GRACE_SECONDS and OTEL_TRACES_SAMPLER_ARG"
+            f" must be numbers: {error}"
         ) from None
+    if not 0 <= ratio <= 1:
+        raise SettingsError(f"OTEL_TRACES_SAMPLER_ARG is a share from 0 to 1, not {ratio}")
     has_client_secret = (secrets_dir / "client-secret").exists()
     urls = {
         key.removeprefix(_URL_PREFIX).lower(): value.rstrip("/")
@@ -144,6 +152,8 @@ def load_settings(environ: Mapping[str, str], *, service: str = "") -> Settings:
         client_secret=read_secret(secrets_dir, "client-secret") if has_client_secret else "",
         service_urls=MappingProxyType(urls),
         otlp_endpoint=environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        trace_ratio=ratio,
+        telemetry_enabled=environ.get("OTEL_SDK_DISABLED", "").lower() != "true",
         drain_seconds=drain,
         grace_seconds=grace,
         environment=MappingProxyType(own),

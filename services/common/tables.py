@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table, false
 
 from services.common.types import PortableJson, UtcDateTime, service_metadata
 
@@ -40,6 +40,8 @@ OUTBOX = Table(
     # Refused for good by the destination: kept for a person to look at.
     Column("dead", Boolean, nullable=False, default=False),
     Column("last_error", String(200), nullable=False, default=""),
+    # Caused by synthetic traffic: its delivery is counted as such.
+    Column("synthetic", Boolean, nullable=False, default=False),
     Index("ix_outbox_due", "dead", "next_attempt_at"),
 )
 
@@ -71,3 +73,15 @@ def create_common_tables(operations: Any) -> None:
         Column("last_error", String(200), nullable=False),
     )
     operations.create_index("ix_outbox_due", "outbox", ["dead", "next_attempt_at"])
+
+
+def add_synthetic_mark(operations: Any) -> None:
+    """Second version of the shared tables: messages remember what traffic caused them."""
+    # With a default: a release that knows nothing of it may still be running.
+    mark = Column("synthetic", Boolean, nullable=False, server_default=false())
+    operations.add_column("outbox", mark)
+
+
+def remove_synthetic_mark(operations: Any) -> None:
+    """The way back."""
+    operations.drop_column("outbox", "synthetic")

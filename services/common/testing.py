@@ -19,6 +19,7 @@ from alembic.migration import MigrationContext
 from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from opentelemetry.sdk.trace import ReadableSpan
 from sqlalchemy import create_engine, make_url, text
 
 from services.common.app import create_app
@@ -166,17 +167,28 @@ def make_test_app(
     transport: httpx.BaseTransport | None = None,
     **settings: Any,
 ) -> FastAPI:
-    """An application with its tables and no threads; `app.state.context.relay.step()` delivers."""
+    """An application with its tables and no threads.
+
+    `app.state.context.relay.step()` delivers; `app.state.spans` holds the spans that ended.
+    """
     if not structlog.is_configured():
         # Its default prints whole stack frames with their variables, which takes seconds.
         structlog.configure(processors=[_drop])
     values = make_settings(definition.name, folder, **settings)
     signer.write_jwks(values.jwks_file)
+    spans: list[ReadableSpan] = []
     context = build_context(
-        definition, values, clock=clock, transport=transport or unreachable(), sleep=lambda _: None
+        definition,
+        values,
+        clock=clock,
+        transport=transport or unreachable(),
+        ship=spans.append,
+        sleep=lambda _: None,
     )
     create_schema(context)
-    return create_app(definition, values, context=context, background=False)
+    app = create_app(definition, values, context=context, background=False)
+    app.state.spans = spans
+    return app
 
 
 def assert_migrations_match(definition: ServiceDefinition, folder: Path) -> None:

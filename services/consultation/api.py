@@ -11,14 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.access import record_access
-from services.common.audit import AuditEntry, record_audit
+from services.common.audit import record_audit
 from services.common.auth import Principal, require
 from services.common.consent_check import require_consent
 from services.common.context import ServiceContext, service_context, service_state
 from services.common.db import SessionDep, when_committed
 from services.common.idempotency import OnceDep, Reply
 from services.common.openapi import problems
-from services.common.problems import conflict, not_found, unprocessable
+from services.common.problems import conflict, unprocessable
 from services.consultation.log import (
     append,
     command,
@@ -29,6 +29,7 @@ from services.consultation.log import (
     waiting_room,
 )
 from services.consultation.models import Consultation
+from services.consultation.party import check_party, denied
 from services.consultation.rules import (
     Event,
     IllegalTransition,
@@ -122,7 +123,7 @@ def read_consultation(
 ) -> ConsultationView:
     """One consultation with its timeline, for its parties and for services."""
     consultation = session.get(Consultation, consultation_id)
-    _check_party(consultation, principal, "consultation.read")
+    check_party(consultation, principal, "consultation.read")
     assert consultation is not None
     resource = f"consultations/{consultation_id}"
     record_access(session, principal, "consultation.read", resource, patient=consultation.patient)
@@ -145,14 +146,14 @@ def join(
 
     403 without the patient's consent to teleconsultation with this practitioner.
     """
-    party = _check_party(session.get(Consultation, consultation_id), principal, "consultation.joined")
+    party = check_party(session.get(Consultation, consultation_id), principal, "consultation.joined")
     consultation = session.get_one(Consultation, consultation_id)
     require_consent(
         context,
         patient=consultation.patient,
         practitioner=consultation.practitioner,
         purpose="teleconsultation",
-        attempt=_attempt(consultation, principal, "consultation.joined"),
+        attempt=denied(consultation, principal, "consultation.joined"),
     )
     consultation = lock(session, consultation_id)
     assert consultation is not None, "consultations are never deleted"
@@ -262,7 +263,7 @@ def _advance(
 ) -> ConsultationView:
     """Lock one's own consultation, and add the events that `step` decides on; 409 when it may not."""
     consultation = lock(session, consultation_id)
-    _check_party(consultation, principal, action)
+    check_party(consultation, principal, action)
     assert consultation is not None
     added: list[Event] = _allow(lambda: step(consultation))
     append(session, consultation, added, principal, state.metrics)
@@ -289,20 +290,3 @@ def _appointment(context: ServiceContext, appointment_id: uuid.UUID, principal: 
     if appointment["status"] != "booked":
         raise conflict("The appointment is cancelled.", type="appointment-cancelled")
     return appointment
-
-
-def _attempt(consultation: Consultation, principal: Principal, action: str) -> AuditEntry:
-    return AuditEntry(action, f"consultations/{consultation.id}", principal, consultation.patient, "denied")
-
-
-def _check_party(consultation: Consultation | None, principal: Principal, action: str) -> Party | None:
-    """Which party the caller is, None for a service; 404 for anybody else, and the attempt is recorded."""
-    if consultation is None:
-        raise not_found("consultation")
-    if principal.role == "service":
-        return None
-    party = Party(principal.role)
-    owner = consultation.patient if party is Party.PATIENT else consultation.practitioner
-    if principal.subject != owner:
-        raise not_found("consultation", audit=_attempt(consultation, principal, action))
-    return party

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from services.common.audit import record_audit
 from services.common.auth import Principal
 from services.common.db import when_committed
+from services.common.traffic import is_synthetic
 from services.consultation.metrics import ConsultationMetrics
 from services.consultation.models import Consultation, EventRow
 from services.consultation.rules import Event, Kind, Party, State, View, join_seconds, media_seconds, view
@@ -43,6 +44,7 @@ def open_consultation(
             opened_at=now,
             state=State.BOOKED,
             ended=False,
+            synthetic=is_synthetic(),
         )
         .on_conflict_do_nothing(index_elements=["appointment_id"])
     )
@@ -104,7 +106,9 @@ def append(
             patient=consultation.patient,
             detail={"from": before.state},
         )
-    when_committed(session, lambda: _measure(metrics, events, before, after))
+    # Whoever caused this event, be it the media server or the sweeper: the consultation is what is counted.
+    synthetic = consultation.synthetic
+    when_committed(session, lambda: _measure(metrics, events, before, after, synthetic=synthetic))
     return after
 
 
@@ -134,15 +138,17 @@ def waiting_room(session: Session, practitioner: str, limit: int) -> Sequence[Co
     return session.scalars(query.order_by(Consultation.waiting_since, Consultation.id).limit(limit)).all()
 
 
-def _measure(metrics: ConsultationMetrics, events: list[Event], before: View, after: View) -> None:
+def _measure(
+    metrics: ConsultationMetrics, events: list[Event], before: View, after: View, *, synthetic: bool
+) -> None:
     for party in after.entered_at.keys() - before.entered_at.keys():
         seconds = join_seconds(events, party)
         if seconds is not None:
-            metrics.joined(party, seconds)
+            metrics.joined(party, seconds, synthetic=synthetic)
     if before.media_at is None and after.media_at is not None:
-        metrics.media(media_seconds(after) or 0.0)
+        metrics.media(media_seconds(after) or 0.0, synthetic=synthetic)
     if after.ended and not before.ended:
-        metrics.ended(after.state)
+        metrics.ended(after.state, synthetic=synthetic)
 
 
 def _event(row: EventRow) -> Event:

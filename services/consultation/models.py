@@ -18,7 +18,7 @@ class Base(DeclarativeBase):
 
 
 class Consultation(Base):
-    """One consultation. From `state` on, the columns are derived from its events, kept for lists and queues."""
+    """One consultation. From `state` to `ended_at`, the columns are derived from its events, for lists and queues."""
 
     __tablename__ = "consultation"
     __table_args__ = (
@@ -41,6 +41,8 @@ class Consultation(Base):
     admitted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     media_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Opened by synthetic traffic: all that becomes of it is counted as such.
+    synthetic: Mapped[bool] = mapped_column(default=False)
 
 
 class EventRow(Base):
@@ -58,3 +60,14 @@ class EventRow(Base):
     room: Mapped[str] = mapped_column(String(64))
     voluntary: Mapped[bool]
     outcome: Mapped[str] = mapped_column(String(16))
+
+
+class QualityReport(Base):
+    """How often one party of a consultation reported on its call's quality, and when last. Not what it said."""
+
+    __tablename__ = "quality_report"
+
+    consultation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("consultation.id"), primary_key=True)
+    party: Mapped[str] = mapped_column(String(16), primary_key=True)
+    reports: Mapped[int]
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)

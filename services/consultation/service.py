@@ -13,6 +13,7 @@ from services.consultation.api import router
 from services.consultation.media import MediaServer
 from services.consultation.metrics import ConsultationMetrics
 from services.consultation.models import Base
+from services.consultation.reports import router as reports_router
 from services.consultation.state import ConsultationState
 from services.consultation.sweep import Sweeper
 from services.consultation.webhook import router as webhook_router
@@ -46,7 +47,7 @@ SERVICE = ServiceDefinition(
     name="consultation",
     title="Consultation",
     description="Video consultations: opening, waiting room, join tokens for LiveKit, lifecycle from its webhooks.",
-    routers=(router, webhook_router),
+    routers=(router, reports_router, webhook_router),
     metadata=Base.metadata,
     migrations=Path(__file__).parent / "migrations",
     build=_build,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
@@ -17,10 +17,12 @@ from services.common.context import ServiceContext, service_context, service_sta
 from services.common.db import SessionDep, when_committed
 from services.common.idempotency import OnceDep
 from services.common.problems import not_found, unprocessable
+from services.common.traffic import is_synthetic
 from services.common.types import Body, Line, Slug, View
 from services.notification.models import Message
 from services.notification.rules import Status
 from services.notification.sending import is_superseded, void_superseded
+from services.notification.state import NotificationState
 from services.notification.templates import Channel, TemplateError, template
 
 router = APIRouter(tags=["notification"])
@@ -43,6 +45,9 @@ class NotificationRequest(Body):
     )
     not_before: AwareDatetime | None = Field(
         default=None, description="Earliest time to send it; now by default"
+    )
+    occurred_at: AwareDatetime | None = Field(
+        default=None, description="When what it tells of happened: alerts are to be delivered soon after"
     )
 
 
@@ -73,7 +78,7 @@ def notify(
     body: NotificationRequest,
     principal: ServiceDep,
     context: ContextDep,
-    state: Annotated[Any, Depends(service_state)],
+    state: Annotated[NotificationState, Depends(service_state)],
     session: SessionDep,
     once: OnceDep,
 ) -> Response:
@@ -103,6 +108,8 @@ def notify(
             last_error="",
             created_at=now,
             settled_at=now if superseded else None,
+            occurred_at=body.occurred_at,
+            synthetic=is_synthetic(),
         )
         session.add(message)
         session.flush()
@@ -114,7 +121,7 @@ def notify(
             patient=message.subject,
             detail={"template": message.template},
         )
-        when_committed(session, state.wake)
+        when_committed(session, state.sender.wake)
         return _view(message)
 
     return once(effect, location=lambda view: f"/notification/v1/notifications/{view.id}")

@@ -40,6 +40,9 @@ class Message(Base):
     last_error: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When what it tells of happened, where its delivery is promised within a time of that.
+    occurred_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    synthetic: Mapped[bool] = mapped_column(default=False)
 
     @property
     def delivery(self) -> Delivery:

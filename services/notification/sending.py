@@ -6,11 +6,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.context import ServiceContext
+from services.common.db import when_committed
 from services.common.logs import get_logger
+from services.notification.metrics import AlertMetrics
 from services.notification.models import Message
 from services.notification.providers import Outgoing, Provider, ProviderRefused
 from services.notification.rules import Status
-from services.notification.templates import Channel, TemplateError, template
+from services.notification.templates import MONITOR_ALERT, Channel, TemplateError, template
 
 log = get_logger("services.notification")
 
@@ -20,9 +22,10 @@ BATCH = 20
 class Sender:
     """Takes due messages to the provider."""
 
-    def __init__(self, context: ServiceContext, provider: Provider) -> None:
+    def __init__(self, context: ServiceContext, provider: Provider, metrics: AlertMetrics) -> None:
         self._context = context
         self._provider = provider
+        self._metrics = metrics
 
     def step(self) -> bool:
         """Send one batch; True when there may be more. Does nothing where the database is a standby."""
@@ -65,6 +68,10 @@ class Sender:
         message.settle(delivery, now, error)
         if delivery.status is Status.FAILED:
             log.error("message given up", message=str(message.id), attempts=delivery.attempts)
+        if message.template == MONITOR_ALERT and delivery.status is not Status.QUEUED:
+            seconds = (now - (message.occurred_at or message.created_at)).total_seconds()
+            sent, synthetic = delivery.status is Status.SENT, message.synthetic
+            when_committed(session, lambda: self._metrics.settled(sent, seconds, synthetic=synthetic))
 
 
 def void_superseded(

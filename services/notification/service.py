@@ -9,19 +9,23 @@ from services.common.background import Worker
 from services.common.context import ServiceContext
 from services.common.definition import ServiceDefinition
 from services.notification.api import router
+from services.notification.metrics import AlertMetrics
 from services.notification.models import Base
 from services.notification.providers import LocalProvider
 from services.notification.sending import Sender
+from services.notification.state import NotificationState
 
 _SEND_SECONDS = 2.0
 
 
-def _build(context: ServiceContext) -> Worker:
-    return Worker("sender", Sender(context, LocalProvider()).step, interval=_SEND_SECONDS)
+def _build(context: ServiceContext) -> NotificationState:
+    metrics = AlertMetrics(context.telemetry)
+    sender = Sender(context, LocalProvider(), metrics)
+    return NotificationState(Worker("sender", sender.step, interval=_SEND_SECONDS), metrics)
 
 
-def _workers(_: ServiceContext, sender: Worker) -> Sequence[Worker]:
-    return (sender,)
+def _workers(_: ServiceContext, state: NotificationState) -> Sequence[Worker]:
+    return (state.sender,)
 
 
 SERVICE = ServiceDefinition(

@@ -71,6 +71,8 @@ class Template:
         return self.text.format_map(shown)
 
 
+MONITOR_ALERT: Final = "monitor-alert"
+
 TEMPLATES: Final[dict[str, Template]] = {
     "appointment-booked": Template(
         "Your appointment on {starts_at} is booked. Sign in to see it.", {"starts_at": _moment}
@@ -91,6 +93,10 @@ TEMPLATES: Final[dict[str, Template]] = {
         "We paid back {amount} on invoice {invoice}.", {"amount": _amount, "invoice": _invoice}
     ),
     "prescription-issued": Template("A prescription is ready. Sign in to see it.", {}),
+    # Neither who, nor what was measured, nor how bad it is.
+    MONITOR_ALERT: Template(
+        "A remote monitor of one of your patients raised an alert. Sign in to see it.", {}
+    ),
 }
 
 

@@ -22,7 +22,6 @@ from services.common.keyring import KeyRing
 from services.common.openapi import problems
 from services.common.outbox import enqueue
 from services.common.problems import ProblemError, conflict, not_found, unprocessable
-from services.common.reloaded import ReloadedFile
 from services.prescription.models import PrescriptionRow
 from services.prescription.rules import (
     BadPrescription,
@@ -34,6 +33,7 @@ from services.prescription.rules import (
     sign,
     verify,
 )
+from services.prescription.state import PrescriptionState
 from services.prescription.views import (
     DocumentBody,
     ItemBody,
@@ -49,9 +49,12 @@ from services.prescription.views import (
 router = APIRouter(tags=["prescription"])
 
 
-def _keys(ring: Annotated[ReloadedFile[KeyRing], Depends(service_state)]) -> KeyRing:
+StateDep = Annotated[PrescriptionState, Depends(service_state)]
+
+
+def _keys(state: StateDep) -> KeyRing:
     """The keys as they are now: one version for the whole request."""
-    return ring.get()
+    return state.ring.get()
 
 
 ContextDep = Annotated[ServiceContext, Depends(service_context)]
@@ -76,6 +79,7 @@ def prescribe(
     body: PrescriptionRequest,
     principal: PractitionerDep,
     context: ContextDep,
+    state: StateDep,
     keys: KeysDep,
     session: SessionDep,
     once: OnceDep,
@@ -83,6 +87,10 @@ def prescribe(
     """Sign a prescription for the patient of one's own consultation. Needs a sign-in with a second factor."""
 
     def effect() -> PrescriptionView:
+        with state.metrics.attempt(session):
+            return signed()
+
+    def signed() -> PrescriptionView:
         patient = _patient_of(context, body.consultation_id, principal)
         now = context.clock.now().replace(microsecond=0)
         prescription = Prescription(

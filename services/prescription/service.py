@@ -6,16 +6,17 @@ from pathlib import Path
 
 from services.common.context import ServiceContext
 from services.common.definition import ServiceDefinition
-from services.common.keyring import KeyRing, ring_file
-from services.common.reloaded import ReloadedFile
+from services.common.keyring import ring_file
 from services.prescription.api import router
+from services.prescription.metrics import SignatureMetrics
 from services.prescription.models import Base
+from services.prescription.state import PrescriptionState
 
 KEYS_SECRET = "prescription-signing-keys.json"
 
 
-def _build(context: ServiceContext) -> ReloadedFile[KeyRing]:
-    return ring_file(context.settings, KEYS_SECRET)
+def _build(context: ServiceContext) -> PrescriptionState:
+    return PrescriptionState(ring_file(context.settings, KEYS_SECRET), SignatureMetrics(context.telemetry))
 
 
 SERVICE = ServiceDefinition(

@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session
 from services.common.access import record_access
 from services.common.audit import record_audit
 from services.common.auth import Principal, require
-from services.common.context import ServiceContext, service_context
+from services.common.context import ServiceContext, service_context, service_state
 from services.common.db import SessionDep
 from services.common.idempotency import OnceDep, Reply
 from services.common.problems import ProblemError, conflict, not_found, unprocessable
 from services.records import store
+from services.records.alerts import RecordsState, raise_alert
 from services.records.fhir import (
     ID,
     MEDIA_TYPE,
@@ -32,6 +33,7 @@ from services.records.fhir import (
     present,
 )
 from services.records.models import ResourceRow, VersionRow
+from services.records.monitor import Finding, finding_of, is_watched
 from services.records.outcomes import FhirRoute, fhir_problems, invalid_resource
 from services.records.rights import check_access, check_writer
 
@@ -87,14 +89,19 @@ def create(
     body: BodyDep,
     principal: PersonDep,
     context: ContextDep,
+    state: Annotated[RecordsState, Depends(service_state)],
     session: SessionDep,
     once: OnceDep,
 ) -> Response:
-    """Create a resource. A patient creates their own Patient, a practitioner what belongs to a consenting patient."""
+    """Create a resource.
+
+    A patient creates their own Patient, a practitioner what belongs to a consenting patient. A patient's remote
+    monitor adds oxygen saturation (LOINC 59408-5) and capillary glucose (41653-7) as Observations; one outside its
+    limits raises an alert for the practitioner who treats the patient.
+    """
 
     def effect() -> Reply:
-        check_writer(principal, kind)
-        resource = _parse(kind, body)
+        resource, finding = _offered(kind, body, principal)
         identifier = principal.subject if kind == "Patient" else str(uuid.uuid4())
         patient = resource.patient or identifier
         name = f"{kind}/{identifier}"
@@ -105,6 +112,16 @@ def create(
         except IntegrityError as error:
             raise conflict("The resource exists: update it instead.", type="exists") from error
         record_audit(session, principal, "record.created", name, patient=patient)
+        if finding is not None:
+            raise_alert(
+                context,
+                session,
+                state.metrics,
+                principal,
+                patient=patient,
+                observation=identifier,
+                finding=finding,
+            )
         return Reply(_present(row), location=f"/records/fhir/{name}/_history/1", media_type=MEDIA_TYPE)
 
     response = once(effect)
@@ -224,6 +241,24 @@ def search(
 def _parse(kind: ResourceType, body: bytes) -> Resource:
     try:
         return parse(kind, body)
+    except InvalidResource as error:
+        raise invalid_resource(error) from error
+
+
+def _offered(kind: ResourceType, body: bytes, principal: Principal) -> tuple[Resource, Finding | None]:
+    """The resource, if the caller may create its like; and what a patient's own measurement gives cause to look at.
+
+    What a practitioner measures, a practitioner has seen.
+    """
+    measuring = principal.role == "patient" and kind == "Observation"
+    if not measuring:
+        check_writer(principal, kind)
+    resource = _parse(kind, body)
+    check_writer(principal, kind, measured=measuring and is_watched(resource))
+    if not measuring:
+        return resource, None
+    try:
+        return resource, finding_of(resource)
     except InvalidResource as error:
         raise invalid_resource(error) from error
 

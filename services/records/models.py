@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Index, String
+from sqlalchemy import ForeignKeyConstraint, Index, String, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.common.types import PortableJson, UtcDateTime, service_metadata
@@ -63,3 +64,17 @@ class CodeRow(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     system: Mapped[str] = mapped_column(String(200), primary_key=True)
     code: Mapped[str] = mapped_column(String(100), primary_key=True)
+
+
+class MonitorAlert(Base):
+    """An alert that a remote monitor's measurement raised, and who was told; nobody where `practitioner` is empty."""
+
+    __tablename__ = "monitor_alert"
+    __table_args__ = (Index("ix_monitor_alert_patient_raised_at", "patient", "raised_at"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+    patient: Mapped[str] = mapped_column(String(128))
+    observation: Mapped[str] = mapped_column(String(64))
+    finding: Mapped[str] = mapped_column(String(32))
+    practitioner: Mapped[str] = mapped_column(String(128))
+    raised_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,7 +1,8 @@
 """Who may see and change whose record.
 
-A patient: their own, reading all of it and writing only the Patient resource. A practitioner: that of patients who
-consent to their care, reading all of it and writing all but the Patient resource. Nobody else.
+A patient: their own, reading all of it, writing the Patient resource and adding what their remote monitors measure. A
+practitioner: that of patients who consent to their care, reading all of it and writing all but the Patient resource.
+Nobody else.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ def check_access(
     require_consent(context, patient=patient, practitioner=principal.subject, purpose="care", attempt=attempt)
 
 
-def check_writer(principal: Principal, kind: ResourceType) -> None:
-    """Return when somebody of this role writes resources of this type."""
+def check_writer(principal: Principal, kind: ResourceType, *, measured: bool = False) -> None:
+    """Return when somebody of this role writes resources of this type; `measured`: what a remote monitor sends."""
+    if measured and principal.role == "patient":
+        return
     if (principal.role == "patient") != (kind == "Patient"):
         writer = "patient" if kind == "Patient" else "practitioner"
         raise forbidden(f"A {kind} is written by the {writer}.")

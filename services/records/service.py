@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from services.common.context import ServiceContext
 from services.common.definition import ServiceDefinition
+from services.records.alerts import MonitorMetrics, RecordsState
 from services.records.api import router
 from services.records.models import Base
+
+
+def _build(context: ServiceContext) -> RecordsState:
+    return RecordsState(MonitorMetrics(context.telemetry))
+
 
 SERVICE = ServiceDefinition(
     name="records",
@@ -15,4 +22,5 @@ SERVICE = ServiceDefinition(
     routers=(router,),
     metadata=Base.metadata,
     migrations=Path(__file__).parent / "migrations",
+    build=_build,
 )

@@ -169,7 +169,7 @@ def test_metrics_carry_templates_not_paths(client: Any) -> None:
     assert "Dupont" not in exposition
     series = (
         f'{names.REQUEST_DURATION}_count{{{names.LABEL_METHOD}="GET",{names.LABEL_STATUS}="500",'
-        f'{names.LABEL_ROUTE}="/v1/broken/{{name}}"}} 1.0'
+        f'{names.LABEL_ROUTE}="/v1/broken/{{name}}",{names.LABEL_TRAFFIC}="real"}} 1.0'
     )
     assert series in exposition
     assert f'{names.LABEL_METHOD}="_OTHER"' in exposition
@@ -178,9 +178,9 @@ def test_metrics_carry_templates_not_paths(client: Any) -> None:
 
 def test_every_declared_metric_name_is_what_prometheus_sees(client: Any) -> None:
     context = client.app.state.context
-    context.telemetry.client_duration.record(0.1)
-    context.telemetry.outbox_deliveries.add(1)
-    context.telemetry.idempotent_replays.add(1)
+    context.telemetry.client_duration.labels("GET", "audit", "200").observe(0.1)
+    context.telemetry.outbox_deliveries.labels("audit", "delivered").inc()
+    context.telemetry.idempotent_replays.inc()
     client.get("/livez")
     exposition = client.get("/metrics").text
     for name in (
@@ -234,7 +234,7 @@ def test_a_database_that_hangs_costs_a_second_not_the_probe(
 
 
 @pytest.mark.parametrize(
-    ("revision", "state", "status"), [("c0001", "head", 200), ("c9999", "ahead", 200), (None, "absent", 503)]
+    ("revision", "state", "status"), [("c0002", "head", 200), ("c9999", "ahead", 200), (None, "absent", 503)]
 )
 def test_readiness_says_how_the_schema_stands(
     client: Any, revision: str | None, state: str, status: int

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.trace import SpanKind
 from sqlalchemy import select
 
 from services.common.audit import AuditEntry, record_audit
@@ -149,11 +150,11 @@ def test_a_standby_delivers_nothing(
 
 def test_the_trace_of_the_request_is_carried_along(client: Any, context: Any) -> None:
     with (
-        context.telemetry.tracer.start_as_current_span("origin") as span,
+        context.telemetry.tracer.span("origin", SpanKind.INTERNAL) as span,
         context.unit_of_work() as session,
     ):
         enqueue(session, "notification", "/v1/messages", {"a": 1})
-        origin = format(span.get_span_context().trace_id, "032x")
+        origin = format(span.context.trace_id, "032x")
     assert origin in rows(context)[0].traceparent
 
 

@@ -86,7 +86,7 @@ def test_migrating_twice_is_migrating_once(tmp_path: Path) -> None:
         migrate.migrate(name, values)
     engine = create_engine(f"sqlite:///{tmp_path}/consent.db")
     with engine.connect() as connection:
-        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "c0001"
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "c0002"
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'from-a-newer-release'"))
     migrate.migrate("consent", values)

@@ -233,9 +233,12 @@ def test_webhooks_carry_a_call_through_its_life(
     states = [event["action"] for event in platform.audit if event["actor"] == "media-server"]
     assert states == ["consultation.joined", "consultation.in_call", "consultation.joined"]
     metrics = client.get("/metrics").text
-    assert 'vitalops_consultation_join_duration_seconds_count{party="patient"} 1.0' in metrics
-    assert "vitalops_consultation_media_duration_seconds_count 1.0" in metrics
-    assert 'vitalops_consultations_ended_total{outcome="completed"} 1.0' in metrics
+    assert (
+        'vitalops_consultation_join_duration_seconds_count{party="patient",traffic="real"} 1.0' in metrics
+    )
+    assert 'vitalops_consultation_media_duration_seconds_count{traffic="real"} 1.0' in metrics
+    assert 'vitalops_consultations_ended_total{outcome="completed",traffic="real"} 1.0' in metrics
+    assert 'vitalops_consultations_ended_total{outcome="dropped",traffic="synthetic"} 0.0' in metrics
 
 
 def test_a_lost_connection_is_a_drop(

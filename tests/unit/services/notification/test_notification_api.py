@@ -43,7 +43,8 @@ def client(start: Any) -> Any:
 
 
 def send(client: Any, provider: Any = None) -> None:
-    sender = Sender(client.app.state.context, provider or LocalProvider())
+    state = client.app.state
+    sender = Sender(state.context, provider or LocalProvider(), state.service.metrics)
     while sender.step():
         pass
 
