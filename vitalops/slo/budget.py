@@ -16,6 +16,7 @@ from enum import StrEnum
 from itertools import accumulate
 from typing import Final
 
+from vitalops.conventions import TRAFFIC_SYNTHETIC
 from vitalops.slo.objectives import Slo
 
 NOTHING_LEFT: Final = 1e-9
@@ -177,7 +178,7 @@ def status_of(slo: Slo, scope: str, measures: Sequence[RegionMeasure], window: t
         window_days=window / timedelta(days=1),
         state=_state(measures, counted, current, left, burn),
         regions=tuple(measure.region for measure in measures),
-        missing={measure.region: measure.trouble for measure in measures if measure.trouble is not None},
+        missing=_missing(slo, measures, current),
         events=total.events if total else None,
         bad=total.bad if total else None,
         attained=None if total is None or total.ratio is None else 1.0 - total.ratio,
@@ -203,6 +204,23 @@ def burn_down(buckets: Sequence[Counts | None], budget: float) -> tuple[float | 
     first = next(place for place, bucket in enumerate(buckets) if bucket is not None)
     allowed = total.events * budget
     return tuple(None if place < first else 1.0 - bad / allowed for place, bad in enumerate(spent))
+
+
+def _missing(
+    slo: Slo, measures: Sequence[RegionMeasure], current: Sequence[RegionMeasure]
+) -> dict[str, State]:
+    """What is not in the numbers, and why.
+
+    The prober walks where a pair is active, and nowhere else: of its own objectives, the other region has nothing.
+    """
+    elsewhere = (
+        {State.ABSENT, State.FROZEN} if slo.sli.traffic == TRAFFIC_SYNTHETIC and current else set[State]()
+    )
+    return {
+        measure.region: measure.trouble
+        for measure in measures
+        if measure.trouble is not None and measure.trouble not in elsewhere
+    }
 
 
 def _state(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -22,6 +23,7 @@ MISSED_INTERVALS: Final = 3
 
 Key = tuple[str, str]
 """Region and SLO."""
+Join = Callable[[float, float], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,12 @@ class Readings:
         for length, window in answers.windows.items():
             self._events[length] = self._bucketed(window.events, window)
             self._bad[length] = self._bucketed(window.bad, window)
-            self._minutes[length] = self._bucketed(window.minutes, window)
-        self._recent = {
-            (sample.labels.get("__name__", ""), key): sample.value
-            for sample in answers.recent
-            if (key := self._key(sample.labels)) and math.isfinite(sample.value)
-        }
+            self._minutes[length] = self._bucketed(window.minutes, window, max)
+        self._recent: dict[tuple[str, Key], float] = {}
+        for sample in answers.recent:
+            key, name = self._key(sample.labels), sample.labels.get("__name__", "")
+            if key and math.isfinite(sample.value):
+                self._recent[name, key] = self._recent.get((name, key), 0.0) + sample.value
         self._ages = {
             key: timedelta(seconds=sample.value)
             for sample in answers.ages
@@ -136,7 +138,10 @@ class Readings:
         bad = self._recent.get((f"{c.RECORD_BAD}{window}", key))
         return None if events is None or bad is None else Counts(events, bad)
 
-    def _bucketed(self, series: Iterable[Series], window: WindowAnswers) -> dict[Key, list[float | None]]:
+    def _bucketed(
+        self, series: Iterable[Series], window: WindowAnswers, join: Join = operator.add
+    ) -> dict[Key, list[float | None]]:
+        """Values by part of the window. Series without `traffic` and those of `real` are both real: `join` has both."""
         found: dict[Key, list[float | None]] = {}
         for each in series:
             key = self._key(each.labels)
@@ -146,8 +151,8 @@ class Readings:
             for moment, value in each.points:
                 place = round((moment - window.first) / window.step)
                 if 0 <= place < BUCKETS and math.isfinite(value):
-                    # Series without the label `traffic` and those of `real` are both real.
-                    row[place] = (row[place] or 0.0) + value
+                    known = row[place]
+                    row[place] = value if known is None else join(known, value)
         return found
 
     def _key(self, labels: Labels) -> Key | None:

@@ -212,5 +212,5 @@ def test_the_worst_comes_first() -> None:
     fine = status(measure("fr-par", Counts(10_000, 1)))
     untouched = status(measure("fr-par", Counts(10_000, 0)))
     quiet = status(measure("fr-par", Counts(0, 0)))
-    order = [overspent, spent, absent, burning, fine, untouched, quiet]
-    assert sorted(order[::-1], key=worst_first) == order
+    shuffled = [quiet, fine, absent, overspent, untouched, burning, spent]
+    assert sorted(shuffled, key=worst_first) == [overspent, spent, absent, burning, fine, untouched, quiet]
