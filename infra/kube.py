@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vitalops.errors import RemoteError
+
+if TYPE_CHECKING:
+    import requests
 
 Json = dict[str, Any]
 
@@ -52,8 +55,21 @@ class KubeApi(Protocol):
         ...
 
 
+class HttpAccess(Protocol):
+    """An API server for libraries that make requests of their own."""
+
+    @property
+    def base_url(self) -> str:
+        """The API server, as https://host:port."""
+        ...
+
+    def session(self) -> requests.Session:
+        """A new session with the cluster's credentials."""
+        ...
+
+
 class KubernetesApi:
-    """`KubeApi` through the official client. Safe to use from several threads."""
+    """`KubeApi` and `HttpAccess` through the official client. Safe to use from several threads."""
 
     def __init__(self, name: str, kubeconfig: Path | None, context: str | None) -> None:
         from kubernetes import client, config  # pyright: ignore[reportMissingTypeStubs]
@@ -96,6 +112,17 @@ class KubernetesApi:
 
     def text(self, path: str, *, query: Mapping[str, str] | None = None, timeout: float = 10.0) -> str:
         return self._send("GET", path, query, None, "application/json", timeout)
+
+    @property
+    def base_url(self) -> str:
+        return str(self._client.configuration.host).rstrip("/")
+
+    def session(self) -> requests.Session:
+        """Certificates, tokens and plug-ins of the kubeconfig; a token that has run out is fetched again when the
+        next request is made. What the environment says of proxies and authorities is not asked a second time."""
+        from infra.kube_session import session_of
+
+        return session_of(self._client.configuration)
 
     def _send(
         self,

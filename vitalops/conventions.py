@@ -54,7 +54,19 @@ GATEWAY_SERVICE: Final = "gateway"
 STORAGE_CLASS_LOCAL: Final = "local"
 
 # Images that the suite builds, by role.
-IMAGE_NAMES: Final = ("pause", "base", "services", "database", "gateway", "media", "telemetry", "prober")
+IMAGE_NAMES: Final = (
+    "pause",
+    "base",
+    "services",
+    "database",
+    "gateway",
+    "media",
+    "telemetry",
+    "tracing",
+    "logs",
+    "log-collector",
+    "prober",
+)
 
 # Users that the images' processes run as: fixed, so that Pod Security can check them and volumes keep their owner.
 UID_SERVICES: Final = 10001
@@ -77,6 +89,10 @@ HEADER_REQUEST_ID: Final = "x-request-id"
 HEADER_IDEMPOTENCY_KEY: Final = "idempotency-key"
 HEADER_SYNTHETIC: Final = "x-vitalops-synthetic"
 """`1` on requests of the prober: they are served as any other and counted apart."""
+HEADER_GATEWAY_SPAN: Final = "x-vitalops-gateway"
+"""From the gateway to the services: when a request arrived (microseconds since 1970), and the span above it."""
+GATEWAY_SYNTHETIC_SUFFIX: Final = ".synthetic"
+"""Ends the names of the gateway's backends for synthetic requests."""
 
 # Telemetry: services of the namespace vitalops-telemetry, and their ports.
 PROMETHEUS_SERVICE: Final = "prometheus"

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from vitalops.model.platform import Platform, Service
+
+POD_LOGS: Final = "/var/log/pods"
+"""Where a kubelet keeps them unless it is told otherwise."""
 
 
 class Role(StrEnum):
@@ -96,6 +100,8 @@ class RegionArgs:
     """Image name -> full reference."""
     secrets: RegionSecrets
     pull_policy: str = "IfNotPresent"
+    pod_logs: str = POD_LOGS
+    """Folder of the nodes in which the kubelet keeps what pods print."""
 
     @property
     def services(self) -> tuple[Service, ...]:

@@ -16,6 +16,8 @@ Manifest = dict[str, Any]
 
 _CLASSES: dict[str, type[pulumi.CustomResource]] = {
     "Namespace": k8s.core.v1.Namespace,
+    "ClusterRole": k8s.rbac.v1.ClusterRole,
+    "ClusterRoleBinding": k8s.rbac.v1.ClusterRoleBinding,
     "ServiceAccount": k8s.core.v1.ServiceAccount,
     "Role": k8s.rbac.v1.Role,
     "RoleBinding": k8s.rbac.v1.RoleBinding,
@@ -25,6 +27,7 @@ _CLASSES: dict[str, type[pulumi.CustomResource]] = {
     "ConfigMap": k8s.core.v1.ConfigMap,
     "Secret": k8s.core.v1.Secret,
     "Service": k8s.core.v1.Service,
+    "DaemonSet": k8s.apps.v1.DaemonSet,
     "Deployment": k8s.apps.v1.Deployment,
     "StatefulSet": k8s.apps.v1.StatefulSet,
     "Job": k8s.batch.v1.Job,

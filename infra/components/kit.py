@@ -24,6 +24,11 @@ def host(service: str, namespace: str) -> str:
     return f"{service}.{namespace}.{CLUSTER_DOMAIN}"
 
 
+def host_and_port(address: str, port: int) -> str:
+    """`host:port`; an address with a port of its own is taken as it is."""
+    return address if ":" in address else f"{address}:{port}"
+
+
 def metadata(
     name: str,
     namespace: str | None,

@@ -50,6 +50,10 @@ def environment(service: Service, args: RegionArgs) -> dict[str, str]:
         "VITALOPS_REGION": args.region,
         "VITALOPS_PORT": str(service.port),
         "VITALOPS_ISSUER": args.issuer,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": (
+            f"http://{c.TRACES_SERVICE}.{c.NAMESPACE_TELEMETRY}:{c.TRACES_OTLP_PORT}"
+        ),
+        "OTEL_TRACES_SAMPLER_ARG": str(args.platform.telemetry.trace_ratio),
         "HOME": "/tmp",
     }
     if service.database:

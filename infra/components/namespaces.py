@@ -1,4 +1,7 @@
-"""Namespaces with Pod Security `restricted`, quotas and default limits."""
+"""Namespaces with Pod Security, quotas and default limits.
+
+Pod Security is `restricted` everywhere but in the namespace of what must read the node's own files.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import pulumi
 from infra.components.args import RegionArgs
 from infra.components.declare import declare
 from infra.components.kit import Manifest, metadata
+from infra.components.telemetry.sizes import demands as telemetry_demands
 from vitalops import conventions as c
 
 # A rolling update runs old and new side by side, and Jobs run next to them: room for two of everything and some.
@@ -22,8 +26,9 @@ def namespace(name: str, args: RegionArgs) -> Manifest:
         "kind": "Namespace",
         "metadata": metadata(name, None, args.stack, args.region),
     }
+    level = "privileged" if name == c.NAMESPACE_AGENTS else "restricted"
     for mode in ("enforce", "audit", "warn"):
-        made["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] = "restricted"
+        made["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] = level
     return made
 
 
@@ -34,6 +39,8 @@ def quota(name: str, args: RegionArgs) -> Manifest:
         c.NAMESPACE_MEDIA: [(args.platform.media.resources, args.platform.media.replicas)],
         c.NAMESPACE_GATEWAY: [(args.platform.gateway.resources, args.platform.gateway.replicas)],
         c.NAMESPACE_SERVICES: [(service.resources, service.replicas.maximum) for service in args.services],
+        c.NAMESPACE_TELEMETRY: telemetry_demands(c.NAMESPACE_TELEMETRY),
+        c.NAMESPACE_AGENTS: telemetry_demands(c.NAMESPACE_AGENTS),
     }[name]
     pods = sum(count for _, count in demands)
     cpu = sum(cores(resources.cpu) * count for resources, count in demands)

@@ -13,6 +13,7 @@ from infra.components.microservice import MicroService, public_config
 from infra.components.migrations import Migrations
 from infra.components.namespaces import Namespaces
 from infra.components.policies import NetworkPolicies
+from infra.components.telemetry.component import Telemetry
 from vitalops import conventions as c
 
 
@@ -38,4 +39,5 @@ class RegionalPlatform(pulumi.ComponentResource):
         Gateway(args, namespaces, own)
         for service in args.services:
             MicroService(service, args, before, namespaces, own)
+        Telemetry(args, namespaces, own)
         self.register_outputs({})

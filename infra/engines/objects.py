@@ -12,6 +12,8 @@ Manifest = dict[str, Any]
 # kind -> (plural, namespaced). The kinds that the programs declare; an unknown kind is an error, not a guess.
 KINDS: Final[dict[str, tuple[str, bool]]] = {
     "Namespace": ("namespaces", False),
+    "ClusterRole": ("clusterroles", False),
+    "ClusterRoleBinding": ("clusterrolebindings", False),
     "ServiceAccount": ("serviceaccounts", True),
     "Role": ("roles", True),
     "RoleBinding": ("rolebindings", True),
@@ -21,6 +23,7 @@ KINDS: Final[dict[str, tuple[str, bool]]] = {
     "ConfigMap": ("configmaps", True),
     "Secret": ("secrets", True),
     "Service": ("services", True),
+    "DaemonSet": ("daemonsets", True),
     "Deployment": ("deployments", True),
     "StatefulSet": ("statefulsets", True),
     "Job": ("jobs", True),

@@ -25,14 +25,16 @@ _READY = Verdict(State.READY)
 
 
 def judge(live: Manifest) -> Verdict:
-    """Deployments and StatefulSets are ready when the newest revision is rolled out and ready everywhere, Jobs when
-    they have completed; everything else is ready when it exists."""
+    """Deployments, StatefulSets and DaemonSets are ready when the newest revision is rolled out and ready everywhere,
+    Jobs when they have completed; everything else is ready when it exists."""
     status: dict[str, Any] = live.get("status") or {}
     match live["kind"]:
         case "Deployment":
             return _deployment(live, status)
         case "StatefulSet":
             return _stateful_set(live, status)
+        case "DaemonSet":
+            return _daemon_set(live, status)
         case "Job":
             return _job(status)
         case "Namespace" if status.get("phase") == "Terminating":
@@ -68,6 +70,18 @@ def _stateful_set(live: Manifest, status: dict[str, Any]) -> Verdict:
         return Verdict(State.WAITING, f"{updated} of {wanted} updated")
     if ready < wanted:
         return Verdict(State.WAITING, f"{ready} of {wanted} ready")
+    return _READY
+
+
+def _daemon_set(live: Manifest, status: dict[str, Any]) -> Verdict:
+    if int(status.get("observedGeneration", 0)) < int(live["metadata"].get("generation", 1)):
+        return Verdict(State.WAITING, "not seen by its controller yet")
+    wanted = int(status.get("desiredNumberScheduled", 0))
+    updated, ready = int(status.get("updatedNumberScheduled", 0)), int(status.get("numberReady", 0))
+    if updated < wanted:
+        return Verdict(State.WAITING, f"{updated} of {wanted} nodes updated")
+    if ready < wanted:
+        return Verdict(State.WAITING, f"{ready} of {wanted} nodes ready")
     return _READY
 
 

@@ -11,7 +11,7 @@ from vitalops.errors import RemoteError
 
 LOG_LINES: Final = 15
 EVENT_LINES: Final = 6
-_WORKLOADS: Final = ("Deployment", "StatefulSet", "Job")
+_WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
 
 def _pods(api: KubeApi, key: ObjectKey, manifest: Manifest) -> list[dict[str, Any]]:

@@ -21,7 +21,12 @@ from vitalops.errors import RemoteError
 from vitalops.model.platform import FailoverPair
 from vitalops.model.selection import pair_of
 
-_WORKLOADS: Final = (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("batch/v1", "Job"))
+_WORKLOADS: Final = (
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "DaemonSet"),
+    ("batch/v1", "Job"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,19 @@ from typing import Final
 
 from vitalops.conventions import (
     ALERTMANAGER_PORT,
+    COLLECTOR_METRICS_PORT,
     GATEWAY_METRICS_PORT,
     GATEWAY_PORT,
     LIVEKIT_METRICS_PORT,
     LIVEKIT_PORT,
+    LOGS_PORT,
     PATRONI_PORT,
     POSTGRES_PORT,
     PROBER_METRICS_PORT,
     PROMETHEUS_PORT,
+    TRACES_METRICS_PORT,
+    TRACES_OTLP_PORT,
+    TRACES_QUERY_PORT,
     UID_GATEWAY,
     UID_MEDIA,
     UID_PAUSE,
@@ -249,9 +254,61 @@ LAYERS: Final[Mapping[str, Layer]] = {
             ),
         ),
         Layer(
+            "tracing",
+            "base",
+            Tool("jaeger", "jaeger"),
+            facts=ImageFacts(
+                "Jaeger, the store of traces",
+                UID_TELEMETRY,
+                ("jaeger",),
+                ports=(TRACES_OTLP_PORT, TRACES_QUERY_PORT, TRACES_METRICS_PORT),
+                writable=("/tmp",),  # noqa: S108
+                environment={"PATH": _PATH, "LANG": "C.UTF-8"},
+            ),
+        ),
+        Layer(
+            "logs",
+            "base",
+            Tool("loki", "loki"),
+            facts=ImageFacts(
+                "Loki, the store of logs",
+                UID_TELEMETRY,
+                ("loki", "-config.file=/etc/loki/loki.yaml"),
+                ports=(LOGS_PORT,),
+                writable=("/loki", "/tmp"),  # noqa: S108
+                environment={"PATH": _PATH, "LANG": "C.UTF-8"},
+            ),
+        ),
+        Layer(
+            "log-collector",
+            "base",
+            Tool("logcollector", "log-collector"),
+            facts=ImageFacts(
+                "an OpenTelemetry Collector that ships pods' logs",
+                UID_TELEMETRY,
+                ("log-collector", "--config=/etc/log-collector/log-collector.yaml"),
+                ports=(COLLECTOR_METRICS_PORT,),
+                writable=("/var/lib/log-collector", "/tmp"),  # noqa: S108
+                environment={"PATH": _PATH, "LANG": "C.UTF-8"},
+            ),
+        ),
+        Layer(
             "telemetry",
             "base",
-            Debian(("prometheus", "prometheus-alertmanager")),
+            Debian(
+                ("prometheus", "prometheus-alertmanager"),
+                unwanted=(
+                    # Its pages: what they would show is shown by `vitalops` and by Grafana.
+                    "etc/default/prometheus*",
+                    "etc/prometheus/*",
+                    "usr/share/fonts*",
+                    "usr/share/javascript*",
+                    "usr/share/nodejs*",
+                    "usr/share/perl5/*",
+                    "usr/share/prometheus/*",
+                    "usr/share/sass*",
+                ),
+            ),
             facts=ImageFacts(
                 "Prometheus with promtool, Alertmanager with amtool",
                 UID_TELEMETRY,

@@ -1,0 +1,1 @@
+"""What observes a region: metrics, alerts, traces, logs and the prober."""

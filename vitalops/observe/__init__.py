@@ -1,0 +1,1 @@
+"""Adapters that ask a region: metrics, alerts, traces and logs."""
