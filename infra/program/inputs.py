@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.components.args import EdgeArgs, RegionArgs, Role
+from infra.components.args import POD_LOGS, EdgeArgs, RegionArgs, Role
 from infra.components.kit import host_and_port
 from infra.components.policies import ANYWHERE
+from infra.local.regions.layout import POD_LOGS as LOCAL_POD_LOGS
 from infra.program.access import cluster_access
 from infra.program.secrets import authority, edge_certificate, region_secrets
 from infra.program.stacks import StackName
@@ -68,6 +69,7 @@ def region_args(around: Surroundings, region: str) -> RegionArgs:
         storage_class=c.STORAGE_CLASS_LOCAL if cluster == "local" else cluster.storage_class,
         images=around.images,
         secrets=region_secrets(around.store, platform, pair.name, services, addresses),
+        pod_logs=str(paths.region(region) / LOCAL_POD_LOGS) if local else POD_LOGS,
     )
 
 

@@ -12,6 +12,8 @@ from vitalops.model.platform import Platform
 from vitalops.paths import Paths
 
 NAME_PREFIX = "vitalops-"
+POD_LOGS = Path("logs/pods")
+"""What a region's pods print, within its state folder."""
 LONGEST_SOCKET_PATH = 107
 """Bytes of a Unix socket's path, from the kernel's sockaddr_un."""
 
@@ -53,7 +55,7 @@ class Layout:
 
     @property
     def pod_logs(self) -> Path:
-        return self.logs / "pods"
+        return self.state / POD_LOGS
 
     @property
     def etcd(self) -> Path:
