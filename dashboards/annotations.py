@@ -8,8 +8,8 @@ from typing import Final
 from dashboards.model import Colour
 from vitalops import conventions as c
 
-FIRING: Final = f'ALERTS{{alertstate="firing",alertname!="{c.ALERT_WATCHDOG}"}}'
-"""The alert that always fires says nothing here."""
+FIRING: Final = f'ALERTS{{alertstate="firing",{c.METRIC_SEVERITY}!="{c.SEVERITY_NONE}"}}'
+"""Without those that only inform: the one that always fires, and planned work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,6 @@ def _noticed(platform: Platform) -> Section:
                     Query(
                         total(increase(names.STEP_FAILURES, IN_REGION, window="5m"), "step"),
                         "{{step}}",
-                        may_be_empty="no step has failed since the prober started",
                     ),
                 ),
                 low=0,
@@ -90,7 +89,7 @@ def _noticed(platform: Platform) -> Section:
                 "Cost",
                 f"Burn over {fastest()}, the ten highest.",
                 Unit.MULTIPLE,
-                (Query(f"topk(10, {burn(platform, fastest(), IN_REGION)})", "{{slo}}"),),
+                (Query(f"topk(10, {burn(fastest(), IN_REGION)})", "{{slo}}"),),
                 lines=burn_lines(platform),
                 low=0,
             ),

@@ -128,7 +128,7 @@ def reachability() -> Section:
                 "Whether this region's Prometheus reaches the other's gateway. No: before a failover, make sure that"
                 " it is the region that is lost and not the way to it.",
                 Unit.STATE,
-                (Query(f"max by ({c.METRIC_REGION}) ({peer})", "seen from {{region}}"),),
+                (Query(f"max by ({c.METRIC_REGION}, peer) ({peer})", "{{peer}} from {{region}}"),),
                 Look.STATES,
                 12,
                 states=(State(0, "unreachable", Colour.BAD), State(1, "reachable", Colour.GOOD)),

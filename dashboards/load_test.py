@@ -119,7 +119,7 @@ def _saturation(platform: Platform) -> Section:
                 "Fastest burning objectives",
                 f"Burn over {fastest()}, the ten highest: what this test would have cost in budget.",
                 Unit.MULTIPLE,
-                (Query(f"topk(10, {burn(platform, fastest(), IN_REGION)})", "{{slo}}"),),
+                (Query(f"topk(10, {burn(fastest(), IN_REGION)})", "{{slo}}"),),
                 lines=burn_lines(platform),
                 low=0,
             ),

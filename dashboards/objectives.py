@@ -9,28 +9,18 @@ from dashboards.model import Colour, Line
 from vitalops import conventions as c
 from vitalops.model.platform import Platform
 from vitalops.model.slo import LatencySli
-from vitalops.slo import promql
 from vitalops.slo.windows import Window, bundled_windows
 
 SLO_LABELS = (c.METRIC_SLO, c.METRIC_SERVICE, c.METRIC_SLI, c.METRIC_REGION)
 
 
-def counted(platform: Platform, metric: str, *conditions: str) -> str:
-    """A recorded series of events with the traffic that counts towards the objective, and no other."""
-    synthetic = [name for name, sli in platform.slis.items() if sli.traffic == c.TRAFFIC_SYNTHETIC]
-    real = promql.matcher(c.METRIC_TRAFFIC, (c.TRAFFIC_SYNTHETIC,), equal=False)
-    if not synthetic:
-        return series(metric, *conditions, real)
-    of_people = series(metric, *conditions, real, promql.matcher(c.METRIC_SLI, synthetic, equal=False))
-    probed = promql.matcher(c.METRIC_TRAFFIC, (c.TRAFFIC_SYNTHETIC,))
-    of_prober = series(metric, *conditions, probed, promql.matcher(c.METRIC_SLI, synthetic))
-    return f"({of_people} or {of_prober})"
+def burn(window: str, *conditions: str) -> str:
+    """How many times faster than allowed the budget is being spent, over `window`: 1 spends it in its whole period.
 
-
-def burn(platform: Platform, window: str, *conditions: str) -> str:
-    """How many times faster than allowed the budget is being spent, over `window`: 1 spends it in its whole period."""
-    by = ", ".join(SLO_LABELS)
-    errors = counted(platform, f"{c.RECORD_RATIO}{window}", *conditions)
+    The objective says which traffic counts towards it: of the other there is no burn.
+    """
+    by = ", ".join((*SLO_LABELS, c.METRIC_TRAFFIC))
+    errors = series(f"{c.RECORD_RATIO}{window}", *conditions)
     objective = series(c.RECORD_OBJECTIVE, *conditions)
     return f"max by ({by}) ({errors}) / on ({by}) (1 - max by ({by}) ({objective}))"
 

@@ -84,7 +84,7 @@ def _objectives(platform: Platform) -> Section:
             ),
             *(
                 Query(
-                    burn(platform, window, IN_REGION),
+                    burn(window, IN_REGION),
                     f"burn {window}",
                     unit=Unit.MULTIPLE,
                     lines=burn_lines(platform),

@@ -113,8 +113,8 @@ def _objectives(platform: Platform) -> Section:
             f" severity {window.severity} fires when both are above the line, and failures are too many to be chance.",
             Unit.MULTIPLE,
             (
-                Query(burn(platform, window.long_name, *_OWN), f"{{{{sli}}}} {window.long_name}"),
-                Query(burn(platform, window.short_name, *_OWN), f"{{{{sli}}}} {window.short_name}"),
+                Query(burn(window.long_name, *_OWN), f"{{{{sli}}}} {window.long_name}"),
+                Query(burn(window.short_name, *_OWN), f"{{{{sli}}}} {window.short_name}"),
             ),
             lines=burn_lines(platform, window),
             low=0,
@@ -153,7 +153,7 @@ def _dependencies() -> Section:
 
 
 def _insides() -> Section:
-    pods = (IN_REGION, f'namespace="{c.NAMESPACE_SERVICES}"', 'pod=~"$service-.*"', 'container!=""')
+    pods = (*_OWN, f'namespace="{c.NAMESPACE_SERVICES}"')
     return Section(
         "Inside",
         (

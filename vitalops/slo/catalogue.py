@@ -58,6 +58,10 @@ _EXPORTED = (
     Exported("vitalops_monitor_alert_delivery_seconds", JOB_SERVICES, ()),
     Exported("vitalops_prober_walks_total", JOB_PROBER),
     Exported("vitalops_prober_step_failures_total", JOB_PROBER),
+    Exported(
+        "vitalops_prober_walk_duration_seconds", JOB_PROBER, (2.5, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0)
+    ),
+    Exported("vitalops_prober_last_walk_timestamp_seconds", JOB_PROBER),
     Exported("patroni_primary", JOB_DATABASE),
     Exported("livekit_room_total", JOB_MEDIA),
 )

@@ -6,14 +6,15 @@ import re
 
 import promql_parser
 import pytest
+import yaml
 
 from dashboards import names
 from dashboards.check import Period, questions
 from dashboards.compile import dashboards_of
 from dashboards.model import Colour, Dashboard, Line, Panel
-from vitalops import conventions as c
+from infra.components.telemetry.scrape import KEPT_OF_CONTAINERS, KEPT_OF_GATEWAY, KEPT_OF_TELEMETRY
 from vitalops.model.platform import Platform
-from vitalops.slo.windows import bundled_windows
+from vitalops.slo.rules import compile_rules
 
 _BUILT_IN = {"__rate_interval"}
 _SUFFIXES = ("_bucket", "_sum", "_count")
@@ -32,15 +33,21 @@ def metrics_of(query: str) -> set[str]:
     return found
 
 
-def known_metrics() -> set[str]:
-    windows = {name for window in bundled_windows().all for name in (window.long_name, window.short_name)}
-    named = {value for name, value in vars(names).items() if name.isupper()}
-    recorded = {c.RECORD_OBJECTIVE, c.RECORD_PRESENT, c.RECORD_PLANNED, c.RECORD_BUDGET_LEFT}
-    return named | recorded | {f"{c.RECORD_RATIO}{window}" for window in windows} | {"ALERTS"}
+def recorded(platform: Platform) -> set[str]:
+    """Names of the series that the platform's own rules record; planned work only where there is some."""
+    files = compile_rules(platform, "fr-par").values()
+    groups = [group for text in files for group in yaml.safe_load(text)["groups"]]
+    return {rule["record"] for group in groups for rule in group["rules"] if "record" in rule}
 
 
-def test_every_query_is_promql_over_known_metrics(dashboards: tuple[Dashboard, ...], period: Period) -> None:
-    known = known_metrics()
+def named() -> set[str]:
+    return {value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
+
+
+def test_every_query_is_promql_over_known_metrics(
+    platform: Platform, dashboards: tuple[Dashboard, ...], period: Period
+) -> None:
+    known = named() | recorded(platform) | {c.RECORD_PLANNED, "ALERTS"}
     asked = list(questions(dashboards, "fr-par", ["records"], period))
     assert len(asked) > 100
     for question in asked:
@@ -50,6 +57,16 @@ def test_every_query_is_promql_over_known_metrics(dashboards: tuple[Dashboard, .
         for metric in used:
             bare = next((metric.removesuffix(each) for each in _SUFFIXES if metric.endswith(each)), metric)
             assert {metric, bare} & known, f"{question.dashboard}, {question.panel}: {metric}"
+
+
+def test_what_is_asked_for_is_not_dropped_when_it_is_scraped() -> None:
+    kept = (*KEPT_OF_GATEWAY, *KEPT_OF_CONTAINERS, *KEPT_OF_TELEMETRY)
+    filtered = [
+        name for name in named() if name.startswith(("haproxy_", "container_", "prometheus_", "process_"))
+    ]
+    assert filtered
+    for metric in filtered:
+        assert any(re.fullmatch(expression, metric) for expression in kept), metric
 
 
 def test_queries_use_the_variables_of_their_dashboard_and_all_of_them(
@@ -95,15 +112,3 @@ def test_the_age_of_replicated_writes_has_the_line_of_the_rpo(platform: Platform
     changed = platform.model_copy(update={"pairs": pairs})
     panel = find(dashboards_of(changed), "failover-pair", "Age of the last replayed write")
     assert [line.value for line in panel.lines] == [7, 8]
-
-
-def test_budgets_count_each_sli_by_its_own_traffic(platform: Platform) -> None:
-    from dashboards.objectives import counted
-
-    promql_parser.parse(counted(platform, "slo:errors:ratio1h"))
-    people = platform.model_copy(update={"slis": {"answered": platform.slis["answered"]}})
-    assert counted(people, "x") == 'x{traffic!="synthetic"}'
-    assert counted(platform, "x") == (
-        '(x{traffic!="synthetic",sli!="synthetic-consultation"}'
-        ' or x{traffic="synthetic",sli="synthetic-consultation"})'
-    )
