@@ -48,6 +48,7 @@ def compiled(args: RegionArgs) -> str:
             services=tuple(service for service in args.services if service.public),
             media_host=host(c.LIVEKIT_SERVICE, c.NAMESPACE_MEDIA),
             service_domain=f"{c.NAMESPACE_SERVICES}.{CLUSTER_DOMAIN}",
+            trace_ratio=args.platform.telemetry.trace_ratio,
         )
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from infra.gateway.common import DEFAULTS, error_pages, refuse
+from infra.gateway.telling import identify, log_format
 from vitalops import conventions as c
 from vitalops.model.platform import Service
 
@@ -19,6 +20,8 @@ AUTHORITY_FILE: Final = f"{CONFIG_FOLDER}/authority/ca.crt"
 KEYS_FOLDER: Final = f"{CONFIG_FOLDER}/keys"
 EDGE_COMMON_NAME: Final = "vitalops-edge"
 """Subject of the edge's client certificate: only its word on the client's address is taken."""
+REGION_HEALTH_PATH: Final = "/region-health"
+"""What the paired region scrapes: one metric, which says that this region's gateway answers over TLS."""
 ROLES: Final = ("patient", "practitioner", "service", "operator")
 
 _UNAUTHORIZED: Final = (("www-authenticate", "Bearer"),)
@@ -47,6 +50,8 @@ class GatewayConfig:
     media_host: str
     service_domain: str
     """Domain of the services' names, as `vitalops-services.svc.cluster.local`."""
+    trace_ratio: float = 1.0
+    """Share of the requests whose trace is recorded. Decided here, whatever the outside asks for."""
     limits: RateLimits = RateLimits()
 
 
@@ -64,7 +69,7 @@ def compile_gateway(config: GatewayConfig) -> str:
         _tables(config.limits),
         _metrics(),
         _frontend(config),
-        *(_backend(service, config) for service in config.services),
+        *(_backend(service, name, config) for service in config.services for name in _names(service)),
         _media(config),
     ]
     return "# Compiled by vitalops from platform.yaml: change that instead.\n" + "\n".join(sections)
@@ -119,41 +124,14 @@ frontend metrics
 """
 
 
-def _log_format() -> str:
-    # No query string, no header, no identifier: long path segments are replaced before they reach the log.
-    fields = (
-        '"ts":%Ts.%ms',
-        '"level":"info"',
-        '"logger":"gateway"',
-        '"request_id":"%[var(txn.request_id)]"',
-        '"trace_id":"%[var(txn.trace_id)]"',
-        '"method":"%HM"',
-        '"path":"%[var(txn.log_path),json(utf8s)]"',
-        '"status":%ST',
-        '"bytes":%B',
-        '"ms":%Ta',
-        '"backend":"%b"',
-        '"end":"%tsc"',
-    )
-    return f"  log-format '{{{','.join(fields)}}}'\n"
-
-
 def _frontend(config: GatewayConfig) -> str:
     limits = config.limits
     retry_after = ("retry-after", str(limits.seconds))
     head = f"""\
 frontend api
   bind :{c.GATEWAY_PORT} ssl crt {TLS_FILE} alpn h2,http/1.1 ca-file {AUTHORITY_FILE} verify optional
-{_log_format()}
-  # Ids: a well-formed one from outside is kept, so that a call can be followed through every log.
-  http-request set-var(txn.request_id) uuid()
-  http-request set-var(txn.request_id) req.hdr({c.HEADER_REQUEST_ID}) \
-if {{ req.hdr({c.HEADER_REQUEST_ID}) -m reg ^[A-Za-z0-9_-]{{8,64}}$ }}
-  http-request set-header {c.HEADER_REQUEST_ID} %[var(txn.request_id)]
-  http-request set-var(txn.trace_id) req.hdr(traceparent),field(2,-) \
-if {{ req.hdr(traceparent) -m reg ^[0-9a-f]{{2}}-[0-9a-f]{{32}}-[0-9a-f]{{16}}-[0-9a-f]{{2}}$ }}
-  http-request set-var(txn.log_path) path,regsub([^/]*[0-9][^/]*,:id,g)
-  http-after-response set-header {c.HEADER_REQUEST_ID} %[var(txn.request_id)]
+{log_format(config.region)}
+{identify(config.trace_ratio)}  http-after-response set-header {c.HEADER_REQUEST_ID} %[var(txn.request_id)]
   http-after-response set-header x-vitalops-region {config.region}
   http-after-response set-header x-content-type-options nosniff
   http-after-response del-header server
@@ -168,6 +146,8 @@ if {{ req.hdr(traceparent) -m reg ^[0-9a-f]{{2}}-[0-9a-f]{{32}}-[0-9a-f]{{16}}-[
 
   http-request return status 200 content-type application/json \
 string '{{"status":"ok","region":"{config.region}"}}' if {{ path /healthz }}
+  http-request return status 200 content-type "text/plain; version=0.0.4" \
+string "vitalops_region_up 1\\n" if {{ path {REGION_HEALTH_PATH} }}
   http-request track-sc0 src table rate_by_source
 """
     rules = [
@@ -193,6 +173,10 @@ string '{{"status":"ok","region":"{config.region}"}}' if {{ path /healthz }}
         *_token_rules(config),
         "\n",
         "  use_backend media if { path /rtc } or { path_beg /rtc/ }\n",
+        *(
+            f"  use_backend {_synthetic(service)} if to_{service.name} synthetic\n"
+            for service in config.services
+        ),
         *(f"  use_backend {service.name} if to_{service.name}\n" for service in config.services),
     ]
     return head + "".join(rules)
@@ -247,11 +231,20 @@ def _token_rules(config: GatewayConfig) -> list[str]:
     ]
 
 
-def _backend(service: Service, config: GatewayConfig) -> str:
+def _names(service: Service) -> tuple[str, str]:
+    """Backends of a service: twins, so that HAProxy counts synthetic requests apart."""
+    return service.name, _synthetic(service)
+
+
+def _synthetic(service: Service) -> str:
+    return f"{service.name}{c.GATEWAY_SYNTHETIC_SUFFIX}"
+
+
+def _backend(service: Service, backend: str, config: GatewayConfig) -> str:
     name = service.name
     # Only what may be repeated is repeated; a failed connection has done nothing yet and always may.
     return f"""\
-backend {name}
+backend {backend}
   retry-on conn-failure empty-response response-timeout
   http-request disable-l7-retry unless METH_GET or {{ method HEAD OPTIONS }}
   http-request set-header x-forwarded-prefix /{name}
