@@ -13,6 +13,7 @@ from dashboards.check import Period, questions
 from dashboards.compile import dashboards_of
 from dashboards.model import Colour, Dashboard, Line, Panel
 from infra.components.telemetry.scrape import KEPT_OF_CONTAINERS, KEPT_OF_GATEWAY, KEPT_OF_TELEMETRY
+from vitalops import conventions as c
 from vitalops.model.platform import Platform
 from vitalops.slo.rules import compile_rules
 
