@@ -56,7 +56,7 @@ def probe(
     troubles can silence. With --count, exit status 1 where a walk failed. With --output json, one document a line.
     """
     from vitalops.consultation.access import access_to
-    from vitalops.consultation.http import trust
+    from vitalops.consultation.http import check_https, trust
     from vitalops.conventions import OPERATOR_CLIENT
     from vitalops.errors import GateFailed
     from vitalops.model.selection import resolve_pair
@@ -72,7 +72,9 @@ def probe(
     )
     failed: list[ProbeResult] = []
     with access.authority_file() as ca_file:
+        # What would fail every walk is told at once.
         trust(ca_file)
+        check_https(access.edge_url)
         prober = Probe(Target(access.edge_url, ca_file, access.operator_secret(), OPERATOR_CLIENT))
         metrics = ProberMetrics(prober.step_names) if metrics_port is not None else None
         if metrics is not None and metrics_port is not None:

@@ -48,6 +48,12 @@ def trust(ca_file: Path) -> ssl.SSLContext:
     return context
 
 
+def check_https(url: str) -> None:
+    """Raises UsageError for a URL that is not https."""
+    if not url.startswith("https://"):
+        raise UsageError(f"{url!r} is not an https:// URL", hint="as in --edge https://localhost:8443")
+
+
 def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
@@ -84,10 +90,7 @@ class Edge:
     ) -> Edge:
         """The usual one. Raises UsageError for a URL that is not https."""
         for address in filter(None, (url, via)):
-            if not address.startswith("https://"):
-                raise UsageError(
-                    f"{address!r} is not an https:// URL", hint="as in --edge https://localhost:8443"
-                )
+            check_https(address)
         limits = httpx.Limits(max_connections=20, max_keepalive_connections=10)
         transport = httpx.AsyncHTTPTransport(verify=trust(ca_file), limits=limits)
         return cls(url, transport, via=via, headers=headers)
