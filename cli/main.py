@@ -25,6 +25,14 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
         "verify", "cli.commands.verify", "verify", "Walk one consultation end to end through the edge."
     ),
+    CommandEntry("probe", "cli.commands.probe", "probe", "Walk synthetic consultations, one after another."),
+    CommandEntry(
+        "slo", "cli.commands.slo", "app", "Service level objectives, error budgets and alerting rules."
+    ),
+    CommandEntry("alerts", "cli.commands.alerts", "alerts", "Show the alerts that fire in every region."),
+    CommandEntry(
+        "watch", "cli.commands.watch", "watch", "Watch regions, budgets, alerts and operations live."
+    ),
     CommandEntry(
         "dashboards",
         "cli.commands.dashboards",

@@ -88,6 +88,7 @@ def refuse_taken_ports(setting: Setting) -> None:
 def prepare(setting: Setting, progress: Progress) -> dict[str, str]:
     """Local regions up, and every image in each of them. Returns the images' references by name."""
     from infra.local.images.build import build
+    from infra.local.images.definitions import tool_groups
     from infra.local.images.load import load
     from infra.local.regions import manager
     from infra.local.toolchain.manager import Toolchain, ensure, ensure_regions
@@ -98,12 +99,12 @@ def prepare(setting: Setting, progress: Progress) -> dict[str, str]:
     with ThreadPoolExecutor(max_workers=3, thread_name_prefix="prepare") as pool:
         tools = pool.submit(ensure_regions, progress)
 
-        def media_tools() -> Toolchain:
-            # What the regions need is made first, so that they boot while the media server still compiles.
+        def image_tools() -> Toolchain:
+            # What the regions need is made first, so that they boot while what the images hold still compiles.
             tools.result()
-            return ensure(("livekit",), progress)
+            return ensure(tool_groups(), progress)
 
-        built = pool.submit(lambda: build(platform, None, progress, toolchain=media_tools))
+        built = pool.submit(lambda: build(platform, None, progress, toolchain=image_tools))
         started = pool.submit(lambda: manager.start(platform, names, progress, toolchain=tools.result()))
         first_error([tools, built, started])
         images = built.result()

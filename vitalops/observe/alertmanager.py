@@ -46,4 +46,5 @@ def _alert(item: dict[str, Any]) -> FiringAlert:
         started=datetime.fromisoformat(item["startsAt"]),
         fingerprint=str(item["fingerprint"]),
         state=str(item["status"]["state"]),
+        silenced=bool(item["status"]["silencedBy"]),
     )

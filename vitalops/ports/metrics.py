@@ -37,6 +37,8 @@ class FiringAlert:
     fingerprint: str
     state: str
     """active, suppressed or unprocessed."""
+    silenced: bool = False
+    """Suppressed because somebody said so; otherwise another alert says it already."""
 
 
 class MetricsSource(Protocol):
@@ -59,6 +61,20 @@ class AlertSource(Protocol):
     def name(self) -> str: ...
 
     def alerts(self) -> tuple[FiringAlert, ...]: ...
+
+
+@dataclass(slots=True)
+class FakeAlerts:
+    """The in-memory fake."""
+
+    name: str = "fake"
+    firing: tuple[FiringAlert, ...] = ()
+    fails_with: Callable[[], Exception] | None = None
+
+    def alerts(self) -> tuple[FiringAlert, ...]:
+        if self.fails_with is not None:
+            raise self.fails_with()
+        return self.firing
 
 
 @dataclass(slots=True)

@@ -353,3 +353,9 @@ LAYERS: Final[Mapping[str, Layer]] = {
 IMAGES: Final[Mapping[str, ImageFacts]] = {
     name: layer.facts for name, layer in LAYERS.items() if layer.facts is not None
 }
+
+
+def tool_groups() -> tuple[str, ...]:
+    """The groups of the toolchain that images take programs from, each once."""
+    groups = (layer.content.group for layer in LAYERS.values() if isinstance(layer.content, Tool))
+    return tuple(dict.fromkeys(groups))
