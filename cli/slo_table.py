@@ -15,7 +15,8 @@ from vitalops.slo.budget import BudgetStatus, State
 from vitalops.slo.status import SloReport, Verdict
 
 _UNLIMITED: Final = 10_000
-_GAP: Final = "  "
+GAP: Final = "  "
+_COLOURED: Final = frozenset({"state", "budget"})
 _SHORTEST_NAME: Final = 12
 _NAMED: Final = 4
 _YOUNG: Final = 0.98
@@ -72,50 +73,59 @@ def _problems(report: SloReport) -> list[str]:
     return lines
 
 
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Padded to its column's width."""
+
+    text: str
+    colour: Colour | None = None
+
+
+def layout(statuses: Sequence[BudgetStatus], width: int) -> list[list[Cell]]:
+    """A header and a row for each of `statuses`, in columns: those that matter least are left out to fit `width`."""
+    scopes = {status.scope for status in statuses}
+    columns = [column for column in _COLUMNS if column.header != "scope" or len(scopes) > 1]
+    cells = {column.header: [column.cell(status) for status in statuses] for column in columns}
+
+    def sizes() -> dict[str, int]:
+        return {column.header: max(len(column.header), *map(len, cells[column.header])) for column in columns}
+
+    def excess() -> int:
+        return sum(sizes().values()) + len(GAP) * (len(columns) - 1) - width
+
+    for order in sorted(column.dropped for column in columns if column.dropped):
+        if excess() <= 0:
+            break
+        columns = [column for column in columns if column.dropped != order]
+    if (over := excess()) > 0:
+        room = max(sizes()["sli"] - over, _SHORTEST_NAME)
+        cells["sli"] = [name if len(name) <= room else f"{name[: room - 1]}…" for name in cells["sli"]]
+    widths = sizes()
+
+    def cell(column: _Column, words: str, colour: Colour | None = None) -> Cell:
+        size = widths[column.header]
+        return Cell(words.rjust(size) if column.right else words.ljust(size), colour)
+
+    rows = [[cell(column, column.header.upper()) for column in columns]]
+    for place, status in enumerate(statuses):
+        colour = text.STATE_COLOURS[status.state]
+        rows.append(
+            [
+                cell(column, cells[column.header][place], colour if column.header in _COLOURED else None)
+                for column in columns
+            ]
+        )
+    return rows
+
+
 def _table(statuses: Sequence[BudgetStatus], width: int) -> str:
     if not statuses:
         return "no objectives"
-    columns = [
-        column
-        for column in _COLUMNS
-        if column.header != "scope" or len({status.scope for status in statuses}) > 1
-    ]
-    cells = {column.header: [column.cell(status) for status in statuses] for column in columns}
-
-    def widths() -> dict[str, int]:
-        return {column.header: max(len(column.header), *map(len, cells[column.header])) for column in columns}
-
-    def total() -> int:
-        return sum(widths().values()) + len(_GAP) * (len(columns) - 1)
-
-    for order in sorted(column.dropped for column in columns if column.dropped):
-        if total() <= width:
-            break
-        columns = [column for column in columns if column.dropped != order]
-    if (excess := total() - width) > 0:
-        room = max(widths()["sli"] - excess, _SHORTEST_NAME)
-        cells["sli"] = [name if len(name) <= room else f"{name[: room - 1]}…" for name in cells["sli"]]
-    sizes = widths()
-    lines = [_line([(column, column.header.upper(), None) for column in columns], sizes)]
-    for place, status in enumerate(statuses):
-        colour = text.STATE_COLOURS[status.state]
-        row: list[tuple[_Column, str, Colour | None]] = [
-            (column, cells[column.header][place], colour if column.header in ("state", "budget") else None)
-            for column in columns
-        ]
-        lines.append(_line(row, sizes))
-    return "\n".join(lines)
+    return "\n".join(_line(row) for row in layout(statuses, width))
 
 
-def _line(cells: Sequence[tuple[_Column, str, Colour | None]], sizes: dict[str, int]) -> str:
-    made: list[str] = []
-    for place, (column, words, colour) in enumerate(cells):
-        size = sizes[column.header]
-        padded = words.rjust(size) if column.right else words.ljust(size)
-        if place == len(cells) - 1:
-            padded = padded.rstrip()
-        made.append(paint(padded, colour) if colour and padded.strip() else padded)
-    return _GAP.join(made).rstrip()
+def _line(row: Sequence[Cell]) -> str:
+    return GAP.join(paint(cell.text, cell.colour) if cell.colour else cell.text for cell in row).rstrip()
 
 
 def _notes(report: SloReport) -> list[str]:

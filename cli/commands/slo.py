@@ -15,7 +15,6 @@ from cli.output import emit, table
 if TYPE_CHECKING:
     from vitalops.model.platform import Platform
     from vitalops.slo.objectives import Slo
-    from vitalops.slo.status import Scope
 
 app = typer.Typer(help="Service level objectives: budgets, and what is declared.")
 
@@ -74,12 +73,13 @@ def status(
     or stale, or an objective is absent or frozen (its series are missing, or went missing); else with 0. An objective
     without traffic is no fault.
     """
+    from cli.scopes import scopes_of
     from cli.slo_table import render
     from cli.sources import scrape_interval, sources
     from vitalops.slo.status import Question, slo_status
 
     platform = context.current().load_platform()
-    scopes = _scopes(platform, region, pair, service)
+    scopes = scopes_of(platform, region, pair, service)
     regions = tuple(dict.fromkeys(name for scope in scopes for name in scope.regions))
     question = Question(
         datetime.now(UTC).replace(microsecond=0), scrape_interval(platform), _span(platform, window), service
@@ -99,10 +99,11 @@ def list_objectives(
     ] = None,
 ) -> None:
     """Show every objective as platform.yaml declares it."""
+    from cli.scopes import require_service
     from vitalops.slo.objectives import objectives_of
 
     platform = context.current().load_platform()
-    _require_service(platform, service)
+    require_service(platform, service)
     emit([slo for slo in objectives_of(platform) if service in (None, slo.service)], _render_declared)
 
 
@@ -121,46 +122,6 @@ def _render_declared(slos: list[Slo]) -> str:
         for slo in slos
     ]
     return table(("service", "sli", "objective", "window", "alerts", "what it measures"), rows)
-
-
-def _scopes(
-    platform: Platform, regions: list[str] | None, pair: str | None, service: str | None
-) -> tuple[Scope, ...]:
-    """Pairs whose regions are all meant are joined; regions that were named stand alone."""
-    from vitalops.errors import UsageError
-    from vitalops.model.selection import default_regions, pair_of, resolve_pair, resolve_regions
-    from vitalops.slo.objectives import objectives_of
-    from vitalops.slo.status import Scope
-
-    _require_service(platform, service)
-    if regions and pair:
-        raise UsageError("--region and --pair exclude one another")
-
-    def scope(name: str, members: tuple[str, ...], of: str) -> Scope:
-        belongs = pair_of(platform, of)
-        slos = objectives_of(platform, belongs)
-        return Scope(name, members, tuple(slo for slo in slos if service in (None, slo.service)))
-
-    if regions:
-        if unknown := [name for name in regions if name in platform.pairs]:
-            raise UsageError(f"{unknown[0]} is a pair", hint=f"use --pair {unknown[0]}")
-        return tuple(scope(name, (name,), name) for name in resolve_regions(platform, regions))
-    wanted = default_regions(platform)
-    pairs = [resolve_pair(platform, pair)] if pair else list(platform.pairs.values())
-    joined = [each for each in pairs if pair or {each.primary, each.standby} <= set(wanted)]
-    return tuple(scope(each.name, (each.primary, each.standby), each.primary) for each in joined)
-
-
-def _require_service(platform: Platform, service: str | None) -> None:
-    from vitalops.errors import UsageError
-    from vitalops.suggest import closest
-
-    if service is not None and service not in platform.services:
-        near = closest(service, tuple(platform.services))
-        raise UsageError(
-            f"unknown service {service!r}; known: {', '.join(platform.services)}",
-            hint=f"did you mean {near!r}?" if near else "",
-        )
 
 
 def _span(platform: Platform, text: str | None) -> timedelta | None:

@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,6 +26,16 @@ _RENEW_SECONDS: Final = 8.0
 _HOST: Final = "vitalops.dev/host"
 _PID: Final = "vitalops.dev/pid"
 _STARTED: Final = "vitalops.dev/process-started"
+_PREFIX: Final = "stack-"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A stack that is being changed, by whom and since when (None where the lease does not say)."""
+
+    stack: str
+    holder: str
+    since: datetime | None
 
 
 def ensure_namespace(api: KubeApi) -> None:
@@ -76,7 +87,7 @@ class StackLock:
     def __init__(self, api: KubeApi, stack: str) -> None:
         self._api = api
         self._stack = stack
-        self._key = ObjectKey("coordination.k8s.io/v1", "Lease", SYSTEM_NAMESPACE, f"stack-{stack}")
+        self._key = ObjectKey("coordination.k8s.io/v1", "Lease", SYSTEM_NAMESPACE, f"{_PREFIX}{stack}")
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -177,3 +188,27 @@ def _abandoned(lease: dict[str, Any]) -> bool:
     return (datetime.now(UTC) - moment).total_seconds() > int(
         spec.get("leaseDurationSeconds", DURATION_SECONDS)
     )
+
+
+def leases(api: KubeApi) -> tuple[Lease, ...]:
+    """Who changes what in the cluster right now; leases that their holders have abandoned are left out. Only reads.
+
+    Raises RemoteError where the cluster does not answer.
+    """
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/leases"
+    found: list[Lease] = []
+    for item in api.request("GET", path, timeout=5.0).get("items", []):
+        name, spec = str(item["metadata"]["name"]), item.get("spec", {})
+        if name.startswith(_PREFIX) and not _abandoned(item):
+            since = _moment(str(spec.get("acquireTime") or ""))
+            found.append(
+                Lease(name.removeprefix(_PREFIX), str(spec.get("holderIdentity", "somebody")), since)
+            )
+    return tuple(found)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
