@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -43,7 +44,12 @@ def _setting(names: list[str] | None, engine: str = "auto") -> Setting:
 
     platform = context.current().load_platform()
     regions = resolve_regions(platform, names or ())
-    return Setting(platform, Paths.from_environment(), regions, EngineChoice(engine))
+    dashboards: Mapping[str, str] = {}
+    if platform.telemetry.grafana is not None:
+        from dashboards.compile import compile_dashboards
+
+        dashboards = compile_dashboards(platform)
+    return Setting(platform, Paths.from_environment(), regions, EngineChoice(engine), dashboards)
 
 
 @examples(

@@ -67,6 +67,8 @@ class RegionSecrets:
     """With which Alertmanager says who it is to the webhooks."""
     prober: str = field(repr=False)
     """Client secret of the prober at identity."""
+    grafana: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """File name -> content: the administrator's password, and the key Grafana encrypts with; where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class RegionArgs:
     pull_policy: str = "IfNotPresent"
     pod_logs: str = POD_LOGS
     """Folder of the nodes in which the kubelet keeps what pods print."""
+    dashboards: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Grafana's dashboards, JSON by file name; where the platform has a Grafana."""
 
     @property
     def services(self) -> tuple[Service, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 
@@ -37,6 +37,8 @@ class Setting:
     paths: Paths
     regions: tuple[str, ...]
     engine: EngineChoice = EngineChoice.AUTO
+    dashboards: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """JSON by file name, from whoever compiles them; needed where the platform has a Grafana."""
 
     @property
     def local_regions(self) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ class Setting:
         return FileSecretStore(self.paths.secrets(self.platform.name))
 
     def surroundings(self, images: Mapping[str, str]) -> Surroundings:
-        return Surroundings(self.platform, self.paths, self.store, images)
+        return Surroundings(self.platform, self.paths, self.store, images, self.dashboards)
 
     def connect(self, region: str) -> KubernetesApi:
         """The API of a region's cluster. Raises RemoteError where there is no way to it."""

@@ -22,7 +22,12 @@ def main() -> None:
     platform = load_platform(file.resolve(), today(SystemClock()))
     paths = Paths.from_environment()
     images = config.get_object("images") or image_references(platform)
-    around = Surroundings(platform, paths, FileSecretStore(paths.secrets(platform.name)), images)
+    rendered = config.get("dashboards")
+    dashboards = (
+        {file.name: file.read_text() for file in sorted(Path(rendered).glob("*.json"))} if rendered else {}
+    )
+    store = FileSecretStore(paths.secrets(platform.name))
+    around = Surroundings(platform, paths, store, images, dashboards)
     stack = StackName.parse(pulumi.get_stack())
     if stack.kind == "region":
         region_program(region_args(around, stack.subject))()

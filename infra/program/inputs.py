@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from infra.components.args import POD_LOGS, EdgeArgs, RegionArgs, Role
 from infra.components.kit import host_and_port
@@ -30,6 +30,8 @@ class Surroundings:
     paths: Paths
     store: SecretStore
     images: Mapping[str, str]
+    dashboards: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """JSON by file name; needed where the platform has a Grafana."""
 
 
 def node_address(platform: Platform, region: str) -> str:
@@ -70,6 +72,7 @@ def region_args(around: Surroundings, region: str) -> RegionArgs:
         images=around.images,
         secrets=region_secrets(around.store, platform, pair.name, services, addresses),
         pod_logs=str(paths.region(region) / LOCAL_POD_LOGS) if local else POD_LOGS,
+        dashboards=around.dashboards,
     )
 
 

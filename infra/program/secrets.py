@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from infra.components.args import DatabaseSecrets, KeyPair, PublicKey, RegionSecrets
 from infra.components.database import server_names
+from infra.components.telemetry.grafana import FILES as GRAFANA_FILES
 from infra.gateway.edge import GATEWAY_NAME
 from infra.gateway.haproxy import EDGE_COMMON_NAME
 from vitalops.conventions import OPERATOR_CLIENT, OPERATOR_SCOPES, PROBER_CLIENT, PROBER_SCOPES
@@ -194,6 +195,9 @@ def region_secrets(
         media_secret=media_secret,
         webhook_token=kept("alerting/webhook-token"),
         prober=client_secret(PROBER_CLIENT),
+        grafana={
+            name: kept(f"grafana/{name}") for name in GRAFANA_FILES if platform.telemetry.grafana is not None
+        },
     )
 
 

@@ -14,7 +14,7 @@ import pulumi
 from infra.components.args import RegionArgs
 from infra.components.declare import declare
 from infra.components.kit import Manifest
-from infra.components.telemetry import alertmanager, collector, logs, prober, prometheus, traces
+from infra.components.telemetry import alertmanager, collector, grafana, logs, prober, prometheus, traces
 from infra.components.telemetry.flows import telemetry_flows
 from vitalops import conventions as c
 
@@ -41,6 +41,7 @@ PARTS: Final[tuple[Part, ...]] = (
     Part(c.LOGS_SERVICE, logs.logs_objects, logs.workloads),
     Part(c.COLLECTOR, collector.collector_objects, collector.workloads),
     Part(c.PROBER, prober.prober_objects, prober.workloads, prober.wanted),
+    Part(c.GRAFANA_SERVICE, grafana.grafana_objects, grafana.workloads, grafana.wanted),
 )
 
 

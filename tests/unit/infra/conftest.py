@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,7 @@ from infra.program.inputs import Surroundings, edge_args, region_args
 from vitalops.conventions import IMAGE_NAMES
 from vitalops.model.loader import load_platform
 from vitalops.model.platform import Platform
+from vitalops.model.telemetry import Grafana
 from vitalops.paths import Paths
 from vitalops.secretstore import InMemorySecretStore
 
@@ -36,6 +38,16 @@ def around(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Surr
 def region(around: Surroundings) -> Callable[[str], RegionArgs]:
     """`region("fr-par")`: the arguments of a region's stack."""
     return lambda name: region_args(around, name)
+
+
+@pytest.fixture(scope="session")
+def grafana(around: Surroundings) -> RegionArgs:
+    """fr-gra of a platform that names a Grafana."""
+    named = Grafana(image="registry.example/grafana:12")
+    telemetry = around.platform.telemetry.model_copy(update={"grafana": named})
+    platform = around.platform.model_copy(update={"telemetry": telemetry})
+    dashboards = {"one.json": "{}", "two.json": '{"title": "two"}'}
+    return region_args(dataclasses.replace(around, platform=platform, dashboards=dashboards), "fr-gra")
 
 
 @pytest.fixture(scope="session")

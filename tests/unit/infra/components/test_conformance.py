@@ -20,9 +20,11 @@ from vitalops import conventions as c
 Objects = tuple[Desired, ...]
 
 
-@pytest.fixture(scope="module", params=["fr-par", "fr-gra"])
-def objects(request: pytest.FixtureRequest, region: Callable[[str], RegionArgs]) -> Objects:
-    args = region(request.param)
+@pytest.fixture(scope="module", params=["fr-par", "fr-gra", "fr-gra with Grafana"])
+def objects(
+    request: pytest.FixtureRequest, region: Callable[[str], RegionArgs], grafana: RegionArgs
+) -> Objects:
+    args = grafana if "Grafana" in request.param else region(request.param)
     return desired_objects(record(region_program(args), project=PROJECT, stack=args.stack))
 
 
@@ -91,14 +93,20 @@ def test_what_runs_for_long_has_all_three_probes(objects: Objects) -> None:
             assert container.keys() >= {"startupProbe", "readinessProbe", "livenessProbe"}, name
 
 
-def test_all_images_come_from_the_arguments(objects: Objects, around: Surroundings) -> None:
+def test_all_images_come_from_the_arguments(
+    objects: Objects, around: Surroundings, grafana: RegionArgs
+) -> None:
     used = {container["image"] for _, pod in pod_templates(objects) for container in containers(pod)}
-    assert used == {around.images[name] for name in ("services", "database", "gateway", "media")}
+    assert used >= {around.images[name] for name in ("services", "database", "gateway", "media", "telemetry")}
+    named = grafana.platform.telemetry.grafana
+    assert named is not None
+    assert used <= {*around.images.values(), named.image}
 
 
-def test_only_patroni_talks_to_the_api_server(objects: Objects) -> None:
+def test_only_patroni_and_prometheus_talk_to_the_api_server(objects: Objects) -> None:
     accounts = [node.manifest for node in objects if node.key.kind == "ServiceAccount"]
-    assert [a["metadata"]["name"] for a in accounts if a["automountServiceAccountToken"]] == ["postgres"]
+    automounted = {a["metadata"]["name"] for a in accounts if a["automountServiceAccountToken"]}
+    assert automounted == {"postgres", "prometheus"}
     named = {(a["metadata"]["namespace"], a["metadata"]["name"]) for a in accounts}
     for node in objects:
         if node.key.kind in ("Deployment", "StatefulSet", "Job"):
