@@ -13,10 +13,10 @@ from collections import deque
 from typing import Final
 
 import httpx
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
 
 from services.common.logs import get_logger
+from services.common.otlp import encode
 
 log = get_logger("services.traces")
 
@@ -90,7 +90,7 @@ class SpanShipper:
 
     def _send(self, batch: list[ReadableSpan]) -> bool:
         try:
-            body = encode_spans(batch).SerializeToString()
+            body = encode(batch)
             answer = self._http.post(self._url, content=body)
             reason = "" if answer.is_success else f"HTTP {answer.status_code}"
         except Exception as error:
