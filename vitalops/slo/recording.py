@@ -134,7 +134,7 @@ def _by_the_minute(service: Service, slo: Slo, name: str, expression: str, secon
     reach = service.while_planned(duration(seconds + MINUTE + 3 * service.scrape))
     summed = f"sum_over_time({selector(base, {METRIC_SLO: slo.id})}[{duration(seconds)}])"
     return (
-        f"(\n{expression}\nunless on () ({reach})\n)\n"
+        f"(\n({expression})\nunless on () ({reach})\n)\n"
         f"or sum by ({METRIC_TRAFFIC}) ({summed}) and on () ({reach})"
     )
 
