@@ -18,16 +18,6 @@ from pathlib import Path
 DAY_SECONDS = 86_400
 READY_SECONDS = 120.0
 
-_CONFIGURATION = """\
-global:
-  scrape_interval: 5s
-scrape_configs:
-  - job_name: telemetry
-    static_configs:
-      - targets: ["127.0.0.1:{port}"]
-        labels: {labels}
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -86,18 +76,15 @@ class Served:
 
 
 @contextmanager
-def prometheus(
-    folder: Path, *, scrapes: bool = True, labels: Mapping[str, str] | None = None, port: int | None = None
-) -> Iterator[Served]:
-    """Serve the blocks of `folder` while the block runs. With `scrapes` it scrapes itself, as job `telemetry`.
+def prometheus(folder: Path, port: int | None = None) -> Iterator[Served]:
+    """Serve the blocks of `folder` while the block runs. It scrapes nothing: blocks that reach into the future must
+    say themselves that targets are `up`.
 
     Raises TimeoutError where it is not ready after `READY_SECONDS`.
     """
     port = port or free_port()
     file = folder.parent / f"{folder.name}.yaml"
-    named = ", ".join(f"{name}: {value}" for name, value in (labels or {}).items())
-    configuration = _CONFIGURATION.format(port=port, labels=f"{{{named}}}")
-    file.write_text(configuration if scrapes else "{}\n")
+    file.write_text("{}\n")
     command = [
         "prometheus",
         f"--config.file={file}",
@@ -110,18 +97,19 @@ def prometheus(
     with log.open("ab") as out:
         served = Served(folder, port, subprocess.Popen(command, stdout=out, stderr=out))
     try:
-        _wait(served, log)
+        wait_until_ready(f"{served.url}/-/ready", served.process, log)
         yield served
     finally:
         served.stop()
 
 
-def _wait(served: Served, log: Path) -> None:
+def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Returns when `url` answers. Raises TimeoutError with the end of the log where the process does not get there."""
     end = time.monotonic() + READY_SECONDS
-    while time.monotonic() < end and served.process.poll() is None:
+    while time.monotonic() < end and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"{served.url}/-/ready", timeout=2):  # noqa: S310  # loopback
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310  # loopback
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    raise TimeoutError(f"prometheus is not ready: {log.read_text(errors='replace')[-800:]}")
+    raise TimeoutError(f"{url} is not answered: {log.read_text(errors='replace')[-800:]}")
