@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import complete, context
 from cli.examples import examples
 from cli.output import emit, paint, table
+from vitalops import conventions as c
 
 if TYPE_CHECKING:
     from vitalops.model.platform import Platform
     from vitalops.observe.board import Board, Notice
     from vitalops.ports.metrics import AlertSource
 
-Severity = Literal["page", "ticket", "none"]
+
+class Severity(StrEnum):
+    PAGE = c.SEVERITY_PAGE
+    TICKET = c.SEVERITY_TICKET
+    NONE = c.SEVERITY_NONE
 
 
 @examples(

@@ -36,6 +36,8 @@ _API_SERVER_SECONDS: Final = 60
 """Its answer is megabytes long, most of it dropped here."""
 _DNS_METRICS_PORT: Final = 9153
 
+_RANDOM: Final = "[bcdfghjklmnpqrstvwxz2456789]"
+"""Letters of the names that Kubernetes makes up: k8s.io/apimachinery/pkg/util/rand."""
 _SYNTHETIC: Final = f"(.+){re.escape(c.GATEWAY_SYNTHETIC_SUFFIX)}"
 
 PROCESS: Final = "process_(cpu_seconds_total|resident_memory_bytes|start_time_seconds|open_fds)"
@@ -64,7 +66,6 @@ KEPT_OF_API_SERVER: Final = (
     "apiserver_current_inflight_requests",
     "apiserver_request_total",
     "apiserver_storage_size_bytes",
-    "etcd_requests_total",
 )
 KEPT_OF_DNS: Final = (
     PROCESS,
@@ -80,10 +81,9 @@ KEPT_OF_TELEMETRY: Final = (
     "prometheus_target_(scrapes_.*_total|sync_failed_total)",
     "prometheus_tsdb_(head_series|head_samples_appended_total|storage_blocks_bytes|compactions_failed_total"
     "|wal_corruptions_total|lowest_timestamp_seconds)",
-    "prometheus_http_requests_total",
     "alertmanager_(alerts|silences|config_last_reload_successful)",
     "alertmanager_notifications_(total|failed_total)",
-    "jaeger_.*(spans|traces|batches).*_total",
+    "jaeger_collector_(spans_dropped_total|spans_saved_by_svc_total|queue_length|in_queue_latency_count)",
     "loki_(distributor_(lines|bytes)_received_total|ingester_memory_streams|discarded_samples_total"
     "|ingester_chunks_stored_total|build_info)",
     "otelcol_(receiver_(accepted|refused)|exporter_(sent|send_failed|enqueue_failed)|processor_.*)_.*",
@@ -307,23 +307,31 @@ def _nodes(args: RegionArgs) -> list[Config]:
         _named(KEPT_OF_CONTAINERS),
         # Of other tenants' pods nothing is kept; the machine itself has no namespace.
         _keep("namespace", "vitalops-.*|"),
-        # The sums over pods and slices would count everything twice; a pod's network belongs to no container.
+        # What counts is the pod: its containers, which not every runtime names, and the slices and machines above it
+        # would count everything again.
         {
-            "source_labels": ["__name__", "container"],
-            "regex": "container_(cpu|memory|oom|start|spec)_.*;(POD)?",
+            "source_labels": ["__name__", "pod", "container"],
+            "regex": "container_.*;(;.*|.+;.+)",
             "action": "drop",
         },
-        {"source_labels": ["__name__", "namespace"], "regex": "container_network_.*;", "action": "drop"},
         _drop("interface", "lo"),
         _drop("cpu", "cpu.+"),
-        {"regex": "id|name|image", "action": "labeldrop"},
-        {"source_labels": ["container"], "regex": "(.+)", "target_label": c.METRIC_SERVICE},
-        {
-            "source_labels": ["container"],
-            "regex": "haproxy",
-            "target_label": c.METRIC_SERVICE,
-            "replacement": c.GATEWAY_SERVICE,
-        },
+        {"regex": "id|name|image|container", "action": "labeldrop"},
+        # A pod's name is its workload's, and what a Deployment, DaemonSet or StatefulSet adds to it.
+        *(
+            {
+                "source_labels": ["pod"],
+                "regex": expression,
+                "target_label": c.METRIC_SERVICE,
+                "replacement": service,
+            }
+            for expression, service in (
+                (f"(.+)-{_RANDOM}{{5}}", "$1"),
+                (f"(.+)-{_RANDOM}{{5,10}}-{_RANDOM}{{5}}", "$1"),
+                (r"(.+)-\d+", "$1"),
+                (rf"{POSTGRES}-.+-\d+", POSTGRES),
+            )
+        ),
     ]
     return [
         {

@@ -79,6 +79,8 @@ def stateful_set(
         "spec": {
             "serviceName": name,
             "replicas": 1,
+            # Otherwise a pod that never becomes ready is not replaced by one that would.
+            "podManagementPolicy": "Parallel",
             "updateStrategy": {"type": "RollingUpdate"},
             "selector": {"matchLabels": {c.LABEL_NAME: name}},
             "template": {

@@ -305,7 +305,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
                     "usr/share/javascript*",
                     "usr/share/nodejs*",
                     "usr/share/perl5/*",
-                    "usr/share/prometheus/*",
+                    "usr/share/prometheus/web/*",
                     "usr/share/sass*",
                 ),
             ),
