@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from cli.output import emit, table
 
 if TYPE_CHECKING:
     from vitalops.model.platform import Platform
+    from vitalops.slo.export import WrittenRules
     from vitalops.slo.objectives import Slo
 
 app = typer.Typer(help="Service level objectives: budgets, and what is declared.")
@@ -122,6 +124,55 @@ def _render_declared(slos: list[Slo]) -> str:
         for slo in slos
     ]
     return table(("service", "sli", "objective", "window", "alerts", "what it measures"), rows)
+
+
+@app.command("rules")
+@examples(
+    "vitalops slo rules --out rules",
+    "vitalops slo rules --out rules --region fr-par --check",
+    "vitalops slo rules --out rules --output json | jq '.[].files'",
+)
+def write_rules(
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder to write, with one folder in it for each region.")
+    ],
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--region",
+            help="Only this region; may be repeated. All that are in a pair where not given.",
+            autocompletion=complete.regions,
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Have promtool check what was written; installed where missing.")
+    ] = False,
+) -> None:
+    """Write Prometheus's recording and alerting rules, compiled from the objectives.
+
+    `vitalops up` gives the regions the same files. With --check, exits with 1 where promtool refuses one.
+    """
+    from vitalops.slo.export import check_rules
+    from vitalops.slo.export import write_rules as write
+
+    platform = context.current().load_platform()
+    paired = [name for pair in platform.pairs.values() for name in (pair.primary, pair.standby)]
+    written = write(platform, dict.fromkeys(region or paired), out)
+    if check:
+        from cli.progress import progress
+        from infra.local.toolchain.system import ensure_system
+
+        with progress() as steps:
+            check_rules(ensure_system(["promtool"], steps)["promtool"], written)
+    emit(written, _render_written)
+
+
+def _render_written(written: tuple[WrittenRules, ...]) -> str:
+    rows = [
+        (each.region, len(each.files), each.records, each.alerts, f"{each.size / 1000:.0f} kB", each.folder)
+        for each in written
+    ]
+    return table(("region", "files", "records", "alerts", "size", "folder"), rows)
 
 
 def _span(platform: Platform, text: str | None) -> timedelta | None:
