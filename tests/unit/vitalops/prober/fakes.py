@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -42,6 +42,7 @@ class FakePlatform:
     booked: set[str] = field(default_factory=set)
     slots: list[dict[str, Any]] = field(default_factory=list)
     state: str = "booked"
+    quality: str = "good"
     people: int = 0
     nonce: str = ""
 
@@ -129,6 +130,12 @@ class FakePlatform:
                 self.state = "admitted"
             case [_, "complete"]:
                 return answer(**view | {"state": "completed", "ended": True})
+            case [_, "quality"]:
+                streams = [
+                    {"media": each["media"], "state": self.quality}
+                    for each in json.loads(request.content)["streams"]
+                ]
+                return answer(201, streams=streams)
             case [_, "cancellation"]:
                 return answer(**view | {"state": "cancelled", "ended": True})
             case [_]:
@@ -170,7 +177,7 @@ class FakeCall:
         return
 
     async def measured(self) -> tuple[Reception, ...]:
-        return (GOOD, GOOD)
+        return (GOOD, replace(GOOD, receiver="practitioner", sender="patient"))
 
     async def leave(self) -> None:
         self.left = True
