@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -39,6 +39,7 @@ class Question:
     values: Mapping[str, str]
     expr: str
     instant: bool
+    legend: str = ""
     may_be_empty: str = field(default="", repr=False)
 
 
@@ -97,6 +98,7 @@ def questions(
                         values,
                         filled(query, values, period),
                         instant,
+                        query.legend,
                         query.may_be_empty,
                     )
 
@@ -118,7 +120,25 @@ def check(asked: Iterable[Question], source: MetricsSource, period: Period) -> t
         return _ask(question, source, period)
 
     with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="panels") as pool:
-        return tuple(pool.map(ask, asked))
+        return _without_hollow_excuses(tuple(pool.map(ask, asked)))
+
+
+def _without_hollow_excuses(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """A panel that may be empty for some services must have data for one of them."""
+
+    def key(finding: Finding) -> tuple[str, ...]:
+        question = finding.question
+        return question.dashboard, question.panel, question.legend
+
+    shown = {key(finding) for finding in found if finding.outcome is Outcome.DATA}
+    return tuple(
+        replace(finding, outcome=Outcome.EMPTY, detail="no series for any service")
+        if finding.outcome is Outcome.EXCUSED
+        and "service" in finding.question.values
+        and key(finding) not in shown
+        else finding
+        for finding in found
+    )
 
 
 def _ask(question: Question, source: MetricsSource, period: Period) -> Finding:

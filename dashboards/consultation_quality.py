@@ -211,7 +211,6 @@ def _clinical() -> Section:
                 "Signatures asked for, by outcome. Failed ones keep a patient from their medicine.",
                 Unit.COUNT,
                 (Query(total(increase(names.SIGNATURES, *_OF, window=_LONG), "outcome"), "{{outcome}}"),),
-                width=12,
                 low=0,
             ),
             Panel(
@@ -219,7 +218,16 @@ def _clinical() -> Section:
                 "By outcome. Late or failed: a practitioner does not know how their patient is.",
                 Unit.COUNT,
                 (Query(total(increase(names.MONITOR_ALERTS, *_OF, window=_LONG), "outcome"), "{{outcome}}"),),
-                width=12,
+                low=0,
+            ),
+            Panel(
+                "Delivery of monitors' alerts",
+                "From the alert to the practitioner's being told.",
+                Unit.SECONDS,
+                tuple(
+                    Query(quantile(q, names.MONITOR_DELIVERY, *_OF, window=_LONG), f"p{100 * q:g}")
+                    for q in (0.5, 0.95)
+                ),
                 low=0,
             ),
         ),
@@ -227,8 +235,16 @@ def _clinical() -> Section:
 
 
 def _media() -> Section:
+    def seen(title: str, tells: str, unit: Unit, histogram: str, lines: tuple[Line, ...], *by: str) -> Panel:
+        query = quantile(0.95, histogram, IN_REGION, by=by, window=_LONG)
+        legend = " ".join(f"{{{{{label}}}}}" for label in by)
+        return Panel(title, tells, unit, (Query(query, f"p95 {legend}".strip()),), lines=lines, low=0)
+
+    def scaled(factor: float, *values: float) -> tuple[Line, ...]:
+        return tuple(Line(factor * value, Colour.BAD) for value in values)
+
     return Section(
-        "Media server",
+        "What the media server sees",
         (
             Panel(
                 "Rooms and participants",
@@ -249,13 +265,52 @@ def _media() -> Section:
             ),
             Panel(
                 "Asked for again",
-                "Packets (NACK) and key frames (PLI) that receivers asked for again: loss, as LiveKit sees it.",
+                "Key frames (PLI) and packets (NACK) that receivers asked for again: loss, as it hurts.",
                 Unit.PER_SECOND,
                 (
-                    Query(total(rate(names.MEDIA_NACKS, IN_REGION)), "NACK", Colour.WARNING),
-                    Query(total(rate(names.MEDIA_PLIS, IN_REGION)), "PLI", Colour.BAD),
+                    Query(total(rate(names.MEDIA_PLIS, IN_REGION)), "key frames", Colour.WARNING),
+                    Query(
+                        total(rate(names.MEDIA_NACKS, IN_REGION)),
+                        "packets",
+                        Colour.BAD,
+                        may_be_empty="LiveKit counts them from the first lost packet on",
+                    ),
                 ),
                 low=0,
+            ),
+            seen(
+                "Loss at the server",
+                "Loss of what arrives at and leaves the media server. High here and in calls: the region's network;"
+                " high in calls alone: people's own.",
+                Unit.PERCENT,
+                names.MEDIA_LOSS_PERCENT,
+                scaled(100, limits.IMPAIRED_LOSS_RATIO),
+                "direction",
+                "type",
+            ),
+            seen(
+                "Jitter at the server",
+                "Variation of packets' arrival.",
+                Unit.MICROSECONDS,
+                names.MEDIA_JITTER_US,
+                scaled(1e6, limits.GOOD_JITTER_SECONDS),
+                "direction",
+                "type",
+            ),
+            seen(
+                "Round trip to people",
+                "As the media server measures it.",
+                Unit.MILLISECONDS,
+                names.MEDIA_RTT_MS,
+                scaled(1e3, limits.GOOD_RTT_SECONDS),
+            ),
+            seen(
+                "Joining, the server's part",
+                "How long LiveKit itself takes to let somebody in. Short here and long above: signalling or the way"
+                " there.",
+                Unit.MILLISECONDS,
+                names.MEDIA_JOIN_MS,
+                (),
             ),
         ),
     )

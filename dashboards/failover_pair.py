@@ -93,6 +93,21 @@ def replication(platform: Platform) -> Section:
                 ),
             ),
             Panel(
+                "Streaming",
+                "Whether the standby receives the log as it is written. No: it falls behind from then on.",
+                Unit.STATE,
+                (
+                    Query(
+                        f"{by} ({series(names.DATABASE_STREAMING, IN_REGION)}"
+                        f" and on ({c.METRIC_REGION}, pod) {series(names.DATABASE_STANDBY_LEADER, IN_REGION)} == 1)",
+                        "{{region}} {{pod}}",
+                        may_be_empty=_STANDBY_ONLY,
+                    ),
+                ),
+                Look.STATES,
+                states=(State(0, "cut off", Colour.BAD), State(1, "streaming", Colour.GOOD)),
+            ),
+            Panel(
                 "Received and not replayed",
                 "Bytes that the standby holds and has not applied.",
                 Unit.BYTES,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dashboards import names
 from dashboards.kit import IN_REGION, OF_TRAFFIC, REGION, TRAFFIC, quantile, rate, series, share, total
 from dashboards.model import Colour, Dashboard, Look, Panel, Query, Section, Unit
-from dashboards.objectives import burn, burn_lines, fastest, limits_of
+from dashboards.objectives import burn, burn_lines, counted_by, fastest, limits_of
 from vitalops import conventions as c
 from vitalops.model.platform import Platform
 
 _BACKENDS = (IN_REGION, OF_TRAFFIC)
-_ASKED = (IN_REGION, OF_TRAFFIC, 'http_route!~"/livez|/readyz|/metrics"')
 
 
 def load_test_dashboard(platform: Platform) -> Dashboard:
@@ -26,6 +25,7 @@ def load_test_dashboard(platform: Platform) -> Dashboard:
 
 
 def _load(platform: Platform) -> Section:
+    asked = (IN_REGION, OF_TRAFFIC, *counted_by(platform, names.REQUEST_SECONDS))
     every = total(rate(names.BACKEND_RESPONSES, *_BACKENDS))
     errors = total(rate(names.BACKEND_RESPONSES, *_BACKENDS, 'code="5xx"'))
     return Section(
@@ -50,7 +50,7 @@ def _load(platform: Platform) -> Section:
                 "Over all services. The line is the platform's own limit.",
                 Unit.SECONDS,
                 tuple(
-                    Query(quantile(q, names.REQUEST_SECONDS, *_ASKED), f"p{100 * q:g}", colour)
+                    Query(quantile(q, names.REQUEST_SECONDS, *asked), f"p{100 * q:g}", colour)
                     for q, colour in ((0.5, Colour.GOOD), (0.95, Colour.WARNING), (0.99, Colour.BAD))
                 ),
                 lines=limits_of(platform, names.REQUEST_SECONDS),
@@ -61,7 +61,7 @@ def _load(platform: Platform) -> Section:
 
 
 def _saturation(platform: Platform) -> Section:
-    pods = (IN_REGION, 'container!=""', 'pod!=""')
+    pods = (IN_REGION, 'pod!=""')
     return Section(
         "What gives way first",
         (

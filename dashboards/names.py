@@ -34,11 +34,14 @@ DATABASE_STORE_SEEN: Final = "patroni_dcs_last_seen"
 # LiveKit 1.13.
 MEDIA_ROOMS: Final = _exported("livekit_room_total")
 MEDIA_PARTICIPANTS: Final = "livekit_participant_total"
-MEDIA_TRACKS_PUBLISHED: Final = "livekit_track_published_total"
-MEDIA_PACKETS: Final = "livekit_packet_total"
 MEDIA_BYTES: Final = "livekit_packet_bytes"
 MEDIA_NACKS: Final = "livekit_nack_total"
 MEDIA_PLIS: Final = "livekit_pli_total"
+# Histograms. Their labels are direction and type (AUDIO, VIDEO).
+MEDIA_LOSS_PERCENT: Final = "livekit_packet_loss_percent"
+MEDIA_JITTER_US: Final = "livekit_jitter_us"
+MEDIA_RTT_MS: Final = "livekit_rtt_ms"
+MEDIA_JOIN_MS: Final = "livekit_session_join_latency_ms"
 
 # cAdvisor, in the kubelet.
 CONTAINER_CPU: Final = "container_cpu_usage_seconds_total"

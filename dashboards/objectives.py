@@ -9,6 +9,7 @@ from dashboards.model import Colour, Line
 from vitalops import conventions as c
 from vitalops.model.platform import Platform
 from vitalops.model.slo import LatencySli
+from vitalops.slo.promql import matcher
 from vitalops.slo.windows import Window, bundled_windows
 
 SLO_LABELS = (c.METRIC_SLO, c.METRIC_SERVICE, c.METRIC_SLI, c.METRIC_REGION)
@@ -57,6 +58,18 @@ def limits_of(platform: Platform, histogram: str) -> tuple[Line, ...]:
         if isinstance(sli, LatencySli) and sli.histogram.metric == histogram
     }
     return tuple(Line(value, Colour.BAD) for value in sorted(found))
+
+
+def counted_by(platform: Platform, histogram: str) -> tuple[str, ...]:
+    """The conditions under which the platform's latency SLIs count events of a histogram, but for the service."""
+    for sli in platform.slis.values():
+        if isinstance(sli, LatencySli) and sli.histogram.metric == histogram:
+            chosen, left_out = sli.histogram.labels.items(), sli.histogram.without.items()
+            return (
+                *(matcher(label, values) for label, values in chosen if label != c.METRIC_SERVICE),
+                *(matcher(label, values, equal=False) for label, values in left_out),
+            )
+    return ()
 
 
 def runbooks(platform: Platform, slis: Iterable[str] | None = None) -> str:

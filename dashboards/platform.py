@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from dashboards import names
-from dashboards.kit import IN_REGION, OF_TRAFFIC, REGIONS, TRAFFIC, firing, rate, series, share, total
+from dashboards.kit import (
+    IN_REGION,
+    OF_TRAFFIC,
+    REGIONS,
+    TRAFFIC,
+    firing,
+    quantile,
+    rate,
+    series,
+    share,
+    total,
+)
 from dashboards.model import Colour, Dashboard, Line, Look, Panel, Query, Section, Unit
 from dashboards.objectives import burn, burn_lines, fastest, left, runbooks, slowest
 from vitalops import conventions as c
@@ -150,8 +161,19 @@ def _prober() -> Section:
                 " could be seen either.",
                 Unit.COUNT,
                 (Query(walks, "{{outcome}} {{region}}"),),
-                Look.LINES,
-                12,
+                low=0,
+            ),
+            Panel(
+                "Duration of walks",
+                "From sign-in to prescription: the whole platform's speed in one figure.",
+                Unit.SECONDS,
+                tuple(
+                    Query(
+                        quantile(q, names.WALK_SECONDS, IN_REGION, by=(c.METRIC_REGION,), window="15m"),
+                        f"p{100 * q:g} {{{{region}}}}",
+                    )
+                    for q in (0.5, 0.95)
+                ),
                 low=0,
             ),
             Panel(
@@ -164,8 +186,6 @@ def _prober() -> Section:
                         "{{region}}",
                     ),
                 ),
-                Look.LINES,
-                12,
                 low=0,
             ),
         ),

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dashboards import names
 from dashboards.kit import IN_REGION, OF_TRAFFIC, REGION, TRAFFIC, quantile, rate, series, share, total
 from dashboards.model import Colour, Dashboard, Line, Look, Panel, Query, Section, State, Unit
-from dashboards.objectives import limits_of
+from dashboards.objectives import counted_by, limits_of
 from vitalops import conventions as c
 from vitalops.model.platform import Platform
 
 _NAMESPACES = "|".join(c.NAMESPACES)
-_OURS = (IN_REGION, f'namespace=~"{_NAMESPACES}"', 'container!=""')
-_SERVED = 'http_route!~"/livez|/readyz|/metrics"'
+_OURS = (IN_REGION, f'namespace=~"{_NAMESPACES}"')
 
 
 def region_dashboard(platform: Platform) -> Dashboard:
@@ -91,7 +90,7 @@ def _gateway() -> Section:
 
 
 def _services(platform: Platform) -> Section:
-    asked = (IN_REGION, OF_TRAFFIC, _SERVED)
+    asked = (IN_REGION, OF_TRAFFIC, *counted_by(platform, names.REQUEST_SECONDS))
     lines = limits_of(platform, names.REQUEST_SECONDS)
 
     def latency(q: float) -> Panel:

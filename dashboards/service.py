@@ -18,14 +18,15 @@ from dashboards.kit import (
     total,
 )
 from dashboards.model import Colour, Dashboard, Line, Look, Panel, Query, Section, Unit
-from dashboards.objectives import burn, burn_lines, left, limits_of, runbooks
+from dashboards.objectives import burn, burn_lines, counted_by, left, limits_of, runbooks
 from vitalops import conventions as c
 from vitalops.model.platform import Platform
 from vitalops.slo.windows import bundled_windows
 
 _BACKEND = (IN_REGION, OF_TRAFFIC, 'proxy=~"$service"')
-_ASKED = (IN_REGION, OF_SERVICE, OF_TRAFFIC, 'http_route!~"/livez|/readyz|/metrics"')
 _OWN = (IN_REGION, OF_SERVICE)
+
+_CALLS_NOBODY = "a service that has asked no other since it started has no calls to show"
 
 
 def service_dashboard(platform: Platform) -> Dashboard:
@@ -40,6 +41,7 @@ def service_dashboard(platform: Platform) -> Dashboard:
 
 def _requests(platform: Platform) -> Section:
     limits = limits_of(platform, names.REQUEST_SECONDS)
+    asked = (*_OWN, OF_TRAFFIC, *counted_by(platform, names.REQUEST_SECONDS))
     every = total(rate(names.BACKEND_RESPONSES, *_BACKEND))
     errors = total(rate(names.BACKEND_RESPONSES, *_BACKEND, 'code="5xx"'))
     return Section(
@@ -64,7 +66,7 @@ def _requests(platform: Platform) -> Section:
                 "How long requests take inside the service. The line is the platform's own limit.",
                 Unit.SECONDS,
                 tuple(
-                    Query(quantile(q, names.REQUEST_SECONDS, *_ASKED), f"p{100 * q:g}", colour)
+                    Query(quantile(q, names.REQUEST_SECONDS, *asked), f"p{100 * q:g}", colour)
                     for q, colour in ((0.5, Colour.GOOD), (0.95, Colour.WARNING), (0.99, Colour.BAD))
                 ),
                 lines=limits,
@@ -74,7 +76,7 @@ def _requests(platform: Platform) -> Section:
                 "Durations",
                 "Requests by how long they took. Two bands: two kinds of request, or a dependency that times out.",
                 Unit.SECONDS,
-                (Query(total(increase(f"{names.REQUEST_SECONDS}_bucket", *_ASKED), "le")),),
+                (Query(total(increase(f"{names.REQUEST_SECONDS}_bucket", *asked), "le")),),
                 Look.HEATMAP,
                 12,
             ),
@@ -84,7 +86,7 @@ def _requests(platform: Platform) -> Section:
                 Unit.SECONDS,
                 (
                     Query(
-                        f"topk(10, {quantile(0.95, names.REQUEST_SECONDS, *_ASKED, by=('http_route',))})",
+                        f"topk(10, {quantile(0.95, names.REQUEST_SECONDS, *asked, by=('http_route',))})",
                         "{{http_route}}",
                     ),
                 ),
@@ -134,7 +136,11 @@ def _dependencies() -> Section:
                 "Calls to other services",
                 "By destination and status; status 0 is no answer at all.",
                 Unit.REQUESTS_PER_SECOND,
-                (Query(calls, "{{server_address}} {{http_response_status_code}}"),),
+                (
+                    Query(
+                        calls, "{{server_address}} {{http_response_status_code}}", may_be_empty=_CALLS_NOBODY
+                    ),
+                ),
                 Look.STACKED,
                 12,
             ),
@@ -142,7 +148,7 @@ def _dependencies() -> Section:
                 "Duration of calls",
                 "95 % of calls to each destination were faster than this.",
                 Unit.SECONDS,
-                (Query(durations, "{{server_address}}"),),
+                (Query(durations, "{{server_address}}", may_be_empty=_CALLS_NOBODY),),
                 width=12,
                 low=0,
             ),
@@ -189,6 +195,32 @@ def _insides() -> Section:
                 "How long the oldest undelivered message has waited.",
                 Unit.SECONDS,
                 (Query(f"max({series(names.OUTBOX_OLDEST, *_OWN)})", "oldest"),),
+                low=0,
+            ),
+            Panel(
+                "Deliveries to other services",
+                "Attempts to hand messages over, by destination and outcome.",
+                Unit.PER_SECOND,
+                (
+                    Query(
+                        total(rate(names.OUTBOX_DELIVERIES, *_OWN), "destination", "outcome"),
+                        "{{destination}} {{outcome}}",
+                        may_be_empty="a service that has told no other anything since it started has none",
+                    ),
+                ),
+                low=0,
+            ),
+            Panel(
+                "Repeated requests",
+                "Answers replayed for an idempotency key that was seen before: clients that retry.",
+                Unit.PER_SECOND,
+                (
+                    Query(
+                        total(rate(names.REPLAYS, *_OWN)),
+                        "replayed",
+                        may_be_empty="a service that creates nothing counts no repetitions",
+                    ),
+                ),
                 low=0,
             ),
             Panel(

@@ -72,9 +72,19 @@ def test_tables_and_numbers_are_asked_for_now(period: Period) -> None:
 
 
 def test_a_written_reason_excuses(period: Period) -> None:
-    made = dashboard(panel(Query("absent", may_be_empty="nothing fires")))
+    made = replace(dashboard(panel(Query("absent", may_be_empty="nothing fires"))), variables=(REGION,))
     (found,) = check(asked(made, period), FakeMetrics(), period)
     assert (found.outcome, found.detail, found.is_fault) == (Outcome.EXCUSED, "nothing fires", False)
+
+
+def test_a_reason_for_some_services_does_not_hold_for_all(period: Period) -> None:
+    made = dashboard(panel(Query('calls{service="$service"}', may_be_empty="calls nobody")))
+    asking = asked(made, period, "records", "audit")
+    source = FakeMetrics(ranges={'calls{service="records"}': series(period, 1.0)})
+    assert [each.outcome for each in check(asking, source, period)] == [Outcome.DATA, Outcome.EXCUSED]
+    nothing = check(asking, FakeMetrics(), period)
+    assert [each.detail for each in nothing] == ["no series for any service"] * 2
+    assert all(each.is_fault for each in nothing)
 
 
 class Refusing(FakeMetrics):

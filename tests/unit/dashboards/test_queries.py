@@ -70,6 +70,11 @@ def test_what_is_asked_for_is_not_dropped_when_it_is_scraped() -> None:
         assert any(re.fullmatch(expression, metric) for expression in kept), metric
 
 
+def test_no_metric_is_named_for_nothing(dashboards: tuple[Dashboard, ...], period: Period) -> None:
+    asked = " ".join(each.expr for each in questions(dashboards, "fr-par", ["records"], period))
+    assert not [name for name in named() if name not in asked]
+
+
 def test_queries_use_the_variables_of_their_dashboard_and_all_of_them(
     dashboards: tuple[Dashboard, ...],
 ) -> None:
