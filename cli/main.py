@@ -29,6 +29,10 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
         "slo", "cli.commands.slo", "app", "Service level objectives, error budgets and alerting rules."
     ),
+    CommandEntry(
+        "logs", "cli.commands.logs", "logs", "Search the log lines of every region, or follow them."
+    ),
+    CommandEntry("traces", "cli.commands.traces", "traces", "List traces, or show one as a tree."),
     CommandEntry("alerts", "cli.commands.alerts", "alerts", "Show the alerts that fire in every region."),
     CommandEntry(
         "watch", "cli.commands.watch", "watch", "Watch regions, budgets, alerts and operations live."

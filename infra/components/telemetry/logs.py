@@ -26,6 +26,8 @@ MOST_LINES: Final = 5000
 """Lines of one answer."""
 _NEWEST_FUTURE: Final = "10m"
 _CACHE_MEGABYTES: Final = 8
+_ALIVE: Final = "/loki/api/v1/status/buildinfo"
+"""Answered without asking anything else."""
 
 
 def configuration(args: RegionArgs) -> dict[str, Any]:
@@ -68,9 +70,11 @@ def configuration(args: RegionArgs) -> dict[str, Any]:
         },
         "ingester": {
             "lifecycler": {"min_ready_duration": "0s", "final_sleep": "0s"},
-            # Lines leave memory for the volume early: there is little memory, and they are as quickly read from there.
+            # Lines leave memory early, there is little of it. Until they do, the log on the volume keeps them.
             "chunk_idle_period": "10m",
-            "max_chunk_age": "1h",
+            # A stream takes lines that are behind its newest by half of this. A new shipper reads a node's files side
+            # by side, old ones and new ones: all of it must be taken.
+            "max_chunk_age": f"{2 * hours}h",
             "chunk_target_size": 524288,
             "chunk_encoding": "snappy",
             "wal": {"enabled": True, "replay_memory_ceiling": "64MB", "checkpoint_duration": "1m"},
@@ -92,7 +96,8 @@ def configuration(args: RegionArgs) -> dict[str, Any]:
             "discover_log_levels": False,
             "discover_service_name": [],
             "max_entries_limit_per_query": MOST_LINES,
-            "max_query_length": f"{hours}h",
+            # All that is kept, and a day more for clocks and rounding.
+            "max_query_length": f"{hours + 24}h",
             "max_query_parallelism": 4,
             "query_timeout": "30s",
             "ingestion_rate_mb": 8,
@@ -113,7 +118,8 @@ def configuration(args: RegionArgs) -> dict[str, Any]:
         "chunk_store_config": {"chunk_cache_config": small_cache},
         "query_range": {"cache_results": False, "align_queries_with_step": False},
         "frontend": {"log_queries_longer_than": "0s"},
-        "querier": {"max_concurrent": 2},
+        # 0: lines still in memory are always asked for, however old.
+        "querier": {"max_concurrent": 2, "query_ingesters_within": "0s"},
         "pattern_ingester": {"enabled": False},
         "ruler": {"enable_api": False},
         # Nothing is told to anybody outside.
@@ -145,7 +151,7 @@ def workloads(args: RegionArgs) -> list[Manifest]:
         # What was not yet on the volume is read again from its log first.
         startupProbe=http_probe("/ready", METRICS_PORT_NAME, period=1, failures=300),
         readinessProbe=http_probe("/ready", METRICS_PORT_NAME, period=5, failures=3),
-        livenessProbe=http_probe("/metrics", METRICS_PORT_NAME, period=20, failures=6, timeout=10),
+        livenessProbe=http_probe(_ALIVE, METRICS_PORT_NAME, period=20, failures=6, timeout=10),
     )
     return [
         stateful_set(
