@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections import Counter
+from typing import Any, Final
 
 from vitalops.consultation.call import Seat
 from vitalops.consultation.http import Partial, bearer, read, told, until
 from vitalops.consultation.people import Person
+from vitalops.consultation.quality import Reception, StreamCount
 from vitalops.consultation.state import Walk
 from vitalops.consultation.walk import Step, StepFailed
 
@@ -97,17 +99,74 @@ async def platform_sees_call(walk: Walk) -> str:
     return f"{seen.state} since {seen.media_at}"
 
 
+class _Verdict(Partial):
+    media: str
+    state: str
+
+
+class _Verdicts(Partial):
+    streams: tuple[_Verdict, ...]
+
+
+def quality_report(reception: Reception) -> dict[str, Any]:
+    """What a party tells the platform of the streams it received."""
+
+    def counted(media: str, stream: StreamCount) -> dict[str, Any]:
+        return {
+            "media": media,
+            "seconds": round(stream.seconds, 3),
+            "packets": stream.packets,
+            "lost": stream.lost,
+            "jitter_ms": round(stream.jitter_ms, 3),
+            "rtt_ms": round(reception.rtt_ms, 3),
+        }
+
+    return {
+        "streams": [
+            counted("audio", reception.audio) | {"concealed_percent": round(reception.concealed_percent, 3)},
+            counted("video", reception.video)
+            | {
+                "frames": reception.frames_decoded,
+                "freezes": reception.freezes,
+                "frozen_seconds": round(min(reception.frozen_seconds, reception.video.seconds), 3),
+            },
+        ]
+    }
+
+
+async def report_quality(walk: Walk) -> tuple[str, ...]:
+    """Both parties tell the platform how the call arrived, as their clients do; its verdicts."""
+    seen: list[str] = []
+    for person in (walk.patient, walk.practitioner):
+        for reception in (each for each in walk.receptions if each.receiver == person.role):
+            verdicts = await walk.edge.create(
+                _Verdicts, _path(walk, "quality"), person.token, quality_report(reception)
+            )
+            seen += [f"{verdict.media} {verdict.state}" for verdict in verdicts.streams]
+    return tuple(seen)
+
+
 async def quality_holds(walk: Walk) -> str:
     walk.receptions = await walk.call.measured()
+    verdicts = await report_quality(walk)
     faults = [fault for reception in walk.receptions for fault in walk.gate.faults(reception)]
     if len(walk.receptions) != 2:
         faults.append(f"{len(walk.receptions)} directions were measured, not 2")
+    if len(verdicts) != 2 * len(walk.receptions):
+        faults.append(f"the platform judged {len(verdicts)} streams, not {2 * len(walk.receptions)}")
     if faults:
         raise StepFailed("; ".join(faults))
-    return ", ".join(
-        f"{each.receiver} {each.frames_decoded}/{each.frames_sent} frames, MOS {each.mos:.2f}"
-        for each in walk.receptions
+    return (
+        ", ".join(
+            f"{each.receiver} {each.frames_decoded}/{each.frames_sent} frames, MOS {each.mos:.2f}"
+            for each in walk.receptions
+        )
+        + f"; the platform judges {_counted(verdicts)}"
     )
+
+
+def _counted(verdicts: tuple[str, ...]) -> str:
+    return ", ".join(f"{count} {verdict}" for verdict, count in sorted(Counter(verdicts).items()))
 
 
 async def hang_up_and_complete(walk: Walk) -> str:
@@ -134,7 +193,7 @@ MEETING: Final = (
 
 
 def quality_step(seconds: float) -> Step[Walk]:
-    """Waits for the measurement of `seconds` to end, and judges it."""
+    """Waits for the measurement of `seconds` to end, has both parties report it, and judges it."""
     return Step("call quality holds", quality_holds, limit_seconds=seconds + 15)
 
 

@@ -30,6 +30,7 @@ EXPECTED: Final = frozenset(
         ("consultation.completed", "success"),
         ("record.created", "success"),
         ("record.read", "success"),
+        ("monitor.alert-raised", "success"),
         ("prescription.issued", "success"),
         ("prescription.read", "success"),
         ("payment.authorised", "success"),
