@@ -32,6 +32,9 @@ WINDOW: Final = Choice(
 RATE: Final = "$__rate_interval"
 """Grafana's own: long enough for a rate at the panel's resolution and the data source's scrape interval."""
 
+SLOW_RATE: Final = "2m"
+"""For what is scraped more slowly than the data source's interval says: the clusters' own parts, such as kubelets."""
+
 
 def series(metric: str, *conditions: str) -> str:
     """A metric's series under conditions such as IN_REGION."""

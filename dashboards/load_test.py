@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from dashboards import names
-from dashboards.kit import IN_REGION, OF_TRAFFIC, REGION, TRAFFIC, quantile, rate, series, share, total
+from dashboards.kit import (
+    IN_REGION,
+    OF_TRAFFIC,
+    REGION,
+    SLOW_RATE,
+    TRAFFIC,
+    quantile,
+    rate,
+    series,
+    share,
+    total,
+)
 from dashboards.model import Colour, Dashboard, Look, Panel, Query, Section, Unit
 from dashboards.objectives import burn, burn_lines, counted_by, fastest, limits_of
 from vitalops import conventions as c
@@ -69,7 +80,12 @@ def _saturation(platform: Platform) -> Section:
                 "CPU by pod",
                 "Cores used by the ten busiest pods: the one that stops growing while load does is the bottleneck.",
                 Unit.CORES,
-                (Query(f"topk(10, {total(rate(names.CONTAINER_CPU, *pods), 'pod')})", "{{pod}}"),),
+                (
+                    Query(
+                        f"topk(10, {total(rate(names.CONTAINER_CPU, *pods, window=SLOW_RATE), 'pod')})",
+                        "{{pod}}",
+                    ),
+                ),
                 Look.STACKED,
             ),
             Panel(

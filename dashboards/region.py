@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from dashboards import names
-from dashboards.kit import IN_REGION, OF_TRAFFIC, REGION, TRAFFIC, quantile, rate, series, share, total
+from dashboards.kit import (
+    IN_REGION,
+    OF_TRAFFIC,
+    REGION,
+    SLOW_RATE,
+    TRAFFIC,
+    quantile,
+    rate,
+    series,
+    share,
+    total,
+)
 from dashboards.model import Colour, Dashboard, Line, Look, Panel, Query, Section, State, Unit
 from dashboards.objectives import counted_by, limits_of
 from vitalops import conventions as c
@@ -112,7 +123,7 @@ def _services(platform: Platform) -> Section:
 
 
 def _pods() -> Section:
-    cpu = rate(names.CONTAINER_CPU, *_OURS)
+    cpu = rate(names.CONTAINER_CPU, *_OURS, window=SLOW_RATE)
     memory = series(names.CONTAINER_MEMORY, *_OURS)
     return Section(
         "Pods",

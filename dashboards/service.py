@@ -9,6 +9,7 @@ from dashboards.kit import (
     OF_TRAFFIC,
     REGION,
     SERVICE,
+    SLOW_RATE,
     TRAFFIC,
     increase,
     quantile,
@@ -227,7 +228,7 @@ def _insides() -> Section:
                 "CPU by pod",
                 "Cores in use.",
                 Unit.CORES,
-                (Query(total(rate(names.CONTAINER_CPU, *pods), "pod"), "{{pod}}"),),
+                (Query(total(rate(names.CONTAINER_CPU, *pods, window=SLOW_RATE), "pod"), "{{pod}}"),),
                 low=0,
             ),
             Panel(
