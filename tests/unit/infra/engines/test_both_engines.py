@@ -157,6 +157,7 @@ def test_components_have_stable_types_and_all_children_an_explicit_provider(
             "Media",
             "Gateway",
             "MicroService",
+            "Telemetry",
         )
     }
     for request in sent:
