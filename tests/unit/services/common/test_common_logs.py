@@ -103,3 +103,13 @@ def test_spans_carry_no_parameters(start: Callable[..., Any], signer: TokenSigne
     for secret in ("recognisable-subject", practitioner, practitioner.replace("-", ""), "Dupont"):
         assert secret not in told
     assert len({span.context.trace_id for span in spans}) == 1
+
+
+def test_probes_leave_no_trace_unless_somebody_traces_them(start: Callable[..., Any]) -> None:
+    client = start(SERVICE)
+    before = len(client.app.state.spans)
+    for path in ("/livez", "/readyz", "/metrics"):
+        client.get(path)
+    assert len(client.app.state.spans) == before
+    client.get("/readyz", headers={"traceparent": f"00-{'4b' * 16}-{'1a' * 8}-01"})
+    assert "GET /readyz" in {span.name for span in client.app.state.spans}
