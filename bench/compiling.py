@@ -1,4 +1,4 @@
-"""python -m bench.compiling [--runs N]: rules and dashboards of 50 regions with 200 services and 400 objectives each."""
+"""python -m bench.compiling [--runs N]: rules and dashboards of 50 regions x 200 services x 400 objectives."""
 
 from __future__ import annotations
 
