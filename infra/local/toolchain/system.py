@@ -22,6 +22,7 @@ DEBIAN_PACKAGES = {
     "nft": "nftables",
     "nsenter": "util-linux",
     "prometheus": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
     "promtool": "prometheus",
     "ptp": "containernetworking-plugins",
     "runc": "runc",
