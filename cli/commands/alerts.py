@@ -29,7 +29,7 @@ class Severity(StrEnum):
 @examples(
     "vitalops alerts",
     "vitalops alerts --region fr-par --severity page",
-    "vitalops alerts --exit-code && echo quiet",
+    "vitalops alerts --exit-code",
     "vitalops alerts --all --output json | jq '.alerts[].name'",
 )
 def alerts(

@@ -71,6 +71,25 @@ def test_a_stateful_set_that_is_being_replaced_waits() -> None:
     assert judge(live).state is State.READY
 
 
+def test_a_daemon_set_is_ready_when_every_node_runs_its_newest_revision() -> None:
+    status = {
+        "observedGeneration": 2,
+        "desiredNumberScheduled": 3,
+        "updatedNumberScheduled": 3,
+        "numberReady": 3,
+    }
+
+    def state(**changed: int) -> State:
+        return judge(
+            {"kind": "DaemonSet", "metadata": {"generation": 2}, "status": {**status, **changed}}
+        ).state
+
+    assert state() is State.READY
+    assert state(observedGeneration=1) is State.WAITING
+    assert state(updatedNumberScheduled=2) is State.WAITING
+    assert state(numberReady=2) is State.WAITING
+
+
 def test_a_config_map_is_ready_when_it_exists() -> None:
     assert judge({"kind": "ConfigMap"}).state is State.READY
 

@@ -23,6 +23,7 @@ from vitalops import conventions as c
 from vitalops.errors import UsageError
 from vitalops.model.platform import ClusterContext
 from vitalops.model.telemetry import Alerting, Webhook
+from vitalops.slo.catalogue import CATALOGUE, HISTOGRAM_SUFFIXES
 
 Region = Callable[[str], RegionArgs]
 Golden = Callable[[Path | str, str], None]
@@ -321,3 +322,24 @@ def test_compiled_settings_are_yaml_with_nothing_secret(region: Region) -> None:
     for text in (scrape.compile_scrape(args), alertmanager.compile_alertmanager(args)):
         assert yaml.safe_load(text)
         assert args.secrets.webhook_token not in text
+
+
+def test_no_metric_that_an_objective_may_use_is_dropped(region: Region) -> None:
+    found = jobs(region("fr-par"))
+    for metric in CATALOGUE.values():
+        rules = found[metric.job]["metric_relabel_configs"]
+        for suffix in HISTOGRAM_SUFFIXES if metric.bounds else ("",):
+            assert relabelled(rules, {"__name__": metric.name + suffix}) is not None, metric.name
+
+
+def test_no_metric_that_a_dashboard_asks_the_cluster_for_is_dropped(region: Region) -> None:
+    found = jobs(region("fr-par"))
+    for job, name in (
+        (c.JOB_CONTAINERS, "container_cpu_usage_seconds_total"),
+        (c.JOB_CONTAINERS, "container_memory_working_set_bytes"),
+        (c.JOB_TELEMETRY, "prometheus_tsdb_head_series"),
+        (c.JOB_TELEMETRY, "prometheus_rule_group_last_duration_seconds"),
+        (c.JOB_TELEMETRY, "process_resident_memory_bytes"),
+    ):
+        sample = {"__name__": name, "pod": "records-5d4ff6fb74-685mc", "namespace": c.NAMESPACE_SERVICES}
+        assert relabelled(found[job]["metric_relabel_configs"], sample) is not None, name
