@@ -38,13 +38,13 @@ _COLUMNS: Final = (
     _Column("scope", lambda each: each.scope),
     _Column("service", lambda each: each.service),
     _Column("sli", lambda each: each.sli),
-    _Column("objective", lambda each: text.objective(each.objective), dropped=3, right=True),
-    _Column("attained", text.attained, right=True),
+    _Column("objective", lambda each: text.objective(each.objective), dropped=2, right=True),
+    _Column("attained", text.attained, dropped=5, right=True),
     _Column("left", lambda each: text.percent(each.budget_left), right=True),
-    _Column("budget", lambda each: text.bar(each.budget_left), dropped=2),
+    _Column("budget", lambda each: text.bar(each.budget_left), dropped=3),
     _Column("burn 1h", lambda each: text.burn(each.burn_1h), right=True),
-    _Column("6h", lambda each: text.burn(each.burn_6h), dropped=5, right=True),
-    _Column("lasts", text.lasts, dropped=4),
+    _Column("6h", lambda each: text.burn(each.burn_6h), dropped=4, right=True),
+    _Column("lasts", text.lasts, dropped=6),
     _Column("history", lambda each: text.sparkline(each.history), dropped=1),
 )
 

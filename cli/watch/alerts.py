@@ -24,6 +24,8 @@ def alert_lines(regions: Sequence[RegionView], at: datetime) -> list[Text]:
         (
             alert
             for region in regions
+            # What fired when a region last answered may have ended long ago.
+            if not region.alerts.problem
             for alert in region.alerts.value or ()
             if alert.labels.get("alertname") != c.ALERT_WATCHDOG
         ),
@@ -34,15 +36,22 @@ def alert_lines(regions: Sequence[RegionView], at: datetime) -> list[Text]:
         ),
     )
     unknown = [region for region in regions if region.alerts.problem]
-    silent = [region for region in regions if _is_silent(region)]
-    answered = any(region.alerts.value is not None for region in regions)
-    said = f"{len(firing)} firing" if answered else "unknown"
-    style = "" if firing or not answered else "green"
-    lines = [line(("ALERTS  ", "bold"), (said if firing or not answered else "none firing", style))]
+    answering = [
+        region for region in regions if region.alerts.value is not None and not region.alerts.problem
+    ]
+    if not answering:
+        said, style = ("unknown", "yellow") if unknown else ("asking …", "dim")
+    else:
+        said = f"{len(firing)} firing" if firing else "none firing"
+        style = "" if firing or len(answering) < len(regions) else "green"
+        if len(answering) < len(regions):
+            said += f" as far as {', '.join(region.name for region in answering)} says"
+    lines = [line(("ALERTS  ", "bold"), (said, style))]
     lines += [line((f"  {_unknown(region)}", "yellow")) for region in unknown]
     lines += [
         line((f"  {region.name}: no {c.ALERT_WATCHDOG} alert: its alerting does not work", "red"))
-        for region in silent
+        for region in answering
+        if _is_silent(region)
     ]
     return [*lines, *(_alert(alert, at) for alert in firing)]
 
@@ -53,12 +62,7 @@ def _unknown(region: RegionView) -> str:
 
 
 def _is_silent(region: RegionView) -> bool:
-    alerts = region.alerts
-    return (
-        alerts.value is not None
-        and not alerts.problem
-        and not any(alert.labels.get("alertname") == c.ALERT_WATCHDOG for alert in alerts.value)
-    )
+    return not any(alert.labels.get("alertname") == c.ALERT_WATCHDOG for alert in region.alerts.value or ())
 
 
 def _alert(alert: FiringAlert, at: datetime) -> Text:
@@ -72,7 +76,7 @@ def _alert(alert: FiringAlert, at: datetime) -> Text:
         (f"  {severity:<7}", "dim" if quiet else _STYLES.get(severity, "")),
         f"{ago(at, alert.started):>10}  {where}  ",
         (name, "bold"),
-        f"  {words}",
-        (f"  -> {runbook}" if runbook else "", "dim"),
+        f" -> {runbook}" if runbook else "",
         ("  silenced" if quiet else "", "dim"),
+        f"  {words}",
     )

@@ -26,7 +26,7 @@ def pressed(view: View, key: str, regions: Sequence[str]) -> View | None:
             return replace(view, region=order[(order.index(view.region) + 1) % len(order)], help=False)
         case "0":
             return replace(view, region=None, help=False)
-        case _ if key.isdigit() and int(key) <= len(regions):
+        case _ if key in "123456789" and int(key) <= len(regions):
             return replace(view, region=regions[int(key) - 1], help=False)
         case _:
             return view

@@ -33,12 +33,11 @@ def region_lines(regions: Sequence[RegionView], snapshot: Snapshot) -> list[Text
 
 def _cells(region: RegionView, snapshot: Snapshot) -> list[Cell]:
     state, vitals = region.state, region.vitals
-    if state.problem:
+    if state.problem and (vitals.problem or vitals.value is None):
         return [(f"unreachable since {clock(state.since)}" if state.since else "unreachable", "bold red")]
-    if state.value is None:
+    if state.value is None and vitals.value is None:
         return [("asking …", "dim")]
-    word = ("ready", "green") if state.value.ready else ("degraded", "red")
-    role = (state.value.role, "")
+    word, role = _state(region)
     if vitals.value is None:
         return _row([word, role])
     value, stale = vitals.value, bool(vitals.problem)
@@ -63,6 +62,15 @@ def _cells(region: RegionView, snapshot: Snapshot) -> list[Cell]:
             for place, (words, style) in enumerate(cells)
         ]
     )
+
+
+def _state(region: RegionView) -> tuple[Cell, Cell]:
+    state = region.state
+    if state.problem:
+        return ("no API", "bold red"), ("", "")
+    if state.value is None:
+        return ("asking …", "dim"), ("", "")
+    return (("ready", "green") if state.value.ready else ("degraded", "red")), (state.value.role, "")
 
 
 def _row(cells: Sequence[Cell]) -> list[Cell]:
@@ -104,10 +112,12 @@ def _walk(value: Vitals, at: datetime) -> Cell:
 def _problems(region: RegionView) -> list[Cell]:
     found: list[Cell] = []
     if region.state.problem:
-        found.append((region.state.problem, "red"))
+        told = region.vitals.problem or region.vitals.value is None
+        since = "" if told or not region.state.since else f"since {clock(region.state.since)}: "
+        found.append((f"{since}{region.state.problem}", "red"))
     elif region.state.value is not None and region.state.value.problem:
         found.append((region.state.value.problem, "yellow"))
-    if region.vitals.problem and not region.state.problem:
+    if region.vitals.problem and (not region.state.problem or region.vitals.problem != region.state.problem):
         since = f" since {clock(region.vitals.since)}" if region.vitals.since else ""
         found.append((f"no metrics{since}: {region.vitals.problem}", "yellow"))
     return found

@@ -263,10 +263,7 @@ def _sum(counts: Sequence[Counts]) -> Counts | None:
 
 
 def worst_first(status: BudgetStatus) -> tuple[int, float, str, str]:
-    """Sort key: what is spent or could not be measured, then what burns, then by what is left."""
-    rank = {State.EXHAUSTED: 0, State.UNREACHABLE: 1, State.ABSENT: 1, State.STALE: 1, State.FROZEN: 1}
-    place = rank.get(status.state, 2 if status.state is State.BURNING else 3)
-    if status.state is State.NO_TRAFFIC:
-        place = 4
+    """Sort key: what is spent, what burns, what could not be measured, the rest by what is left, what has no traffic."""
+    order = {State.EXHAUSTED: 0, State.BURNING: 1, State.OK: 3, State.NO_TRAFFIC: 4}
     left = 1.0 if status.budget_left is None else status.budget_left
-    return place, left, status.slo, status.scope
+    return order.get(status.state, 2), left, status.slo, status.scope

@@ -1,4 +1,4 @@
-"""Compiled rules and the promtool that judges them; no region is started for these tests."""
+"""Compiled rules, and the programs that judge them and serve histories; no region is started for these tests."""
 
 from __future__ import annotations
 
@@ -22,3 +22,9 @@ def promtool() -> str:
 def platform() -> Platform:
     root = Path(__file__).resolve().parents[3]
     return load_platform(root / "platform.yaml", datetime.now(UTC).date())
+
+
+@pytest.fixture(scope="session")
+def histories() -> None:
+    """The programs that histories are made and served with."""
+    ensure_system(("prometheus", "promtool"), SilentProgress())

@@ -16,10 +16,8 @@ from typing import Any
 import pytest
 
 from bench.tsdb import DAY_SECONDS, Recorded, Served, free_port, prometheus, write_blocks
-from infra.local.toolchain.system import ensure_system
 from tests.cluster.conftest import VITALOPS, vitalops
 from vitalops import conventions as c
-from vitalops.ports.progress import SilentProgress
 
 MINUTES = 3 * 24 * 60
 """Of the window that is asked for."""
@@ -39,6 +37,9 @@ class History:
     traffic: str = c.TRAFFIC_REAL
     ended: int = -AHEAD
     """Seconds ago."""
+
+
+pytestmark = pytest.mark.usefixtures("histories")
 
 
 FR_PAR = (
@@ -104,19 +105,14 @@ def history_of(folder: Path, region: str, histories: tuple[History, ...], *, end
     return folder
 
 
-@pytest.fixture(scope="module", autouse=True)
-def programs() -> None:
-    ensure_system(("prometheus", "promtool"), SilentProgress())
-
-
 @pytest.fixture(scope="module")
-def par(tmp_path_factory: pytest.TempPathFactory, programs: None) -> Iterator[Served]:
+def par(tmp_path_factory: pytest.TempPathFactory, histories: None) -> Iterator[Served]:
     with prometheus(history_of(tmp_path_factory.mktemp("par") / "data", "fr-par", FR_PAR)) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def gra(tmp_path_factory: pytest.TempPathFactory, programs: None) -> Iterator[Served]:
+def gra(tmp_path_factory: pytest.TempPathFactory, histories: None) -> Iterator[Served]:
     with prometheus(history_of(tmp_path_factory.mktemp("gra") / "data", "fr-gra", FR_GRA)) as served:
         yield served
 

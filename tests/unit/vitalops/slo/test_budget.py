@@ -213,4 +213,4 @@ def test_the_worst_comes_first() -> None:
     untouched = status(measure("fr-par", Counts(10_000, 0)))
     quiet = status(measure("fr-par", Counts(0, 0)))
     shuffled = [quiet, fine, absent, overspent, untouched, burning, spent]
-    assert sorted(shuffled, key=worst_first) == [overspent, spent, absent, burning, fine, untouched, quiet]
+    assert sorted(shuffled, key=worst_first) == [overspent, spent, burning, absent, fine, untouched, quiet]
