@@ -72,7 +72,7 @@ class ObserveMiddleware:
         telemetry = self.telemetry
         active = telemetry.active_requests.labels(method)
         parent = parse(given.get(_TRACEPARENT_KEY, ""))
-        if parent is None and scope["path"] in _QUIET:
+        if parent is None and scope["path"].removeprefix(scope.get("root_path", "")) in _QUIET:
             # Probes and scrapes would push everything else out of the store of traces within minutes.
             parent = unrecorded()
         begin = time.perf_counter()

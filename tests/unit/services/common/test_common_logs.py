@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from fastapi.testclient import TestClient
 
 from services.common.logs import MASK, configure_logging, get_logger
 from services.common.testing import TokenSigner
@@ -110,6 +111,8 @@ def test_probes_leave_no_trace_unless_somebody_traces_them(start: Callable[..., 
     before = len(client.app.state.spans)
     for path in ("/livez", "/readyz", "/metrics"):
         client.get(path)
+    # As a server behind a prefix sees them.
+    assert TestClient(client.app, root_path="/consent").get("/consent/readyz").status_code == 200
     assert len(client.app.state.spans) == before
     client.get("/readyz", headers={"traceparent": f"00-{'4b' * 16}-{'1a' * 8}-01"})
     assert "GET /readyz" in {span.name for span in client.app.state.spans}
