@@ -9,17 +9,21 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from vitalops.errors import SpecErrors, SpecFault, UsageError
+from vitalops.model.draft import Draft, Reference
 from vitalops.model.platform import FailoverPair, Images, Platform, Region, Service
-from vitalops.model.rules import RULES, Draft, Reference, warnings
+from vitalops.model.rules import RULES, warnings
 from vitalops.model.schema import NAMED
+from vitalops.model.slo import Sli, Tier
 from vitalops.model.source import MAXIMUM_BYTES, Document, Flaw, Pointer, read_document
+from vitalops.model.telemetry import PlannedWork, Telemetry
 from vitalops.model.wording import flaws_of
 
 Model = TypeVar("Model", bound=BaseModel)
+_SLI: TypeAdapter[Sli] = TypeAdapter(Sli)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +111,43 @@ def _given_names(data: dict[str, Any]) -> Iterable[Flaw]:
 
 
 def _entries(data: dict[str, Any], section: str) -> dict[str, Any]:
-    entries = data.get(section)
-    return cast(dict[str, Any], entries) if isinstance(entries, dict) else {}
+    return _mapping(data.get(section))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """`value` where it is a mapping, else an empty one."""
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _listed(data: dict[str, Any], key: str) -> list[Any]:
+    listed = data.get(key)
+    return cast(list[Any], listed) if isinstance(listed, list) else []
 
 
 def _draft(data: dict[str, Any], named: dict[str, Any], today: date) -> Draft:
     images = _sound(Images, data["images"]) if isinstance(data.get("images"), dict) else None
+    webhooks = _listed(_mapping(data.get("alerting")), "webhooks")
+    planned = {index: _sound(PlannedWork, each) for index, each in enumerate(_listed(data, "planned_work"))}
+    slis = {name: _sound_sli(value) for name, value in _entries(data, "slis").items()}
     return Draft(
         today=today,
         regions=_sound_entries(Region, named, "regions"),
         pairs=_sound_entries(FailoverPair, named, "pairs"),
         services=_sound_entries(Service, named, "services"),
+        slis={name: sli for name, sli in slis.items() if sli is not None},
+        tiers=_sound_entries(Tier, named, "tiers"),
+        telemetry=_sound(Telemetry, data["telemetry"]) if "telemetry" in data else Telemetry(),
+        planned_work={index: work for index, work in planned.items() if work is not None},
+        webhooks=tuple(
+            (index, name)
+            for index, each in enumerate(webhooks)
+            if isinstance(name := _mapping(each).get("name"), str)
+        ),
         region_names=tuple(_entries(data, "regions")),
         pair_names=tuple(_entries(data, "pairs")),
         service_names=tuple(_entries(data, "services")),
+        sli_names=tuple(_entries(data, "slis")),
+        tier_names=tuple(_entries(data, "tiers")),
         references=tuple(_references(data)),
         registry=images.registry if images else None,
     )
@@ -129,14 +156,25 @@ def _draft(data: dict[str, Any], named: dict[str, Any], today: date) -> Draft:
 def _references(data: dict[str, Any]) -> Iterable[Reference]:
     """Every name in the file that refers to something, from the data itself: also out of parts with other faults."""
     for name, pair in _entries(data, "pairs").items():
-        if isinstance(pair, dict):
-            for role in ("primary", "standby"):
-                yield from _reference("region", cast(dict[str, Any], pair).get(role), ("pairs", name, role))
+        for role in ("primary", "standby"):
+            yield from _reference("region", _mapping(pair).get(role), ("pairs", name, role))
     for name, service in _entries(data, "services").items():
+        own = _mapping(service)
+        yield from _reference("tier", own.get("tier"), ("services", name, "tier"))
         for key, kind in (("depends_on", "service"), ("pairs", "pair")):
-            listed = cast(dict[str, Any], service).get(key) if isinstance(service, dict) else None
-            for index, other in enumerate(cast(list[Any], listed) if isinstance(listed, list) else ()):
-                yield from _reference(kind, other, ("services", name, key, index))
+            yield from _list_of(kind, own, key, ("services", name))
+    for section in ("tiers", "services"):
+        for name, entry in _entries(data, section).items():
+            for sli in _entries(_mapping(entry), "objectives"):
+                yield Reference("sli", sli, (section, name, "objectives", sli))
+    for index, work in enumerate(_listed(data, "planned_work")):
+        for key, kind in (("regions", "region"), ("services", "service")):
+            yield from _list_of(kind, _mapping(work), key, ("planned_work", index))
+
+
+def _list_of(kind: str, data: dict[str, Any], key: str, place: Pointer) -> Iterable[Reference]:
+    for index, name in enumerate(_listed(data, key)):
+        yield from _reference(kind, name, (*place, key, index))
 
 
 def _reference(kind: str, name: Any, pointer: Pointer) -> Iterable[Reference]:
@@ -152,6 +190,13 @@ def _sound_entries(model: type[Model], named: dict[str, Any], section: str) -> d
 def _sound(model: type[Model], value: Any) -> Model | None:
     try:
         return model.model_validate_json(json.dumps(value), strict=True)
+    except ValidationError:
+        return None
+
+
+def _sound_sli(value: Any) -> Sli | None:
+    try:
+        return _SLI.validate_json(json.dumps(value), strict=True)
     except ValidationError:
         return None
 

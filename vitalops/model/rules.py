@@ -6,15 +6,16 @@ fault in a file does not hide the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from ipaddress import ip_address
 from itertools import combinations
 from typing import TypeAlias
 
 from vitalops.model.addresses import MAXIMUM_LOCAL_REGIONS
-from vitalops.model.platform import CertificationScheme, DataClass, FailoverPair, Region, Replication, Service
+from vitalops.model.draft import Draft
+from vitalops.model.objective_rules import OBJECTIVE_RULES, objective_warnings
+from vitalops.model.platform import CertificationScheme, DataClass, Region, Replication, Service
 from vitalops.model.residency import HDS_ACTIVITIES, Gap, placement_gaps, transfer_gaps
 from vitalops.model.source import Flaw, Pointer
 from vitalops.suggest import shown, suggestion
@@ -26,46 +27,29 @@ RESERVED_SERVICE_NAMES = frozenset(
 """Paths of the media server at the gateway; roles and databases that PostgreSQL and Patroni have of their own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """At `pointer` the file names a region, pair or service (`kind`)."""
-
-    kind: str
-    name: str
-    pointer: Pointer
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What of a platform file could be understood. The name sets also hold what could not, as far as it has a name."""
-
-    today: date
-    regions: Mapping[str, Region] = field(default_factory=dict[str, Region])
-    pairs: Mapping[str, FailoverPair] = field(default_factory=dict[str, FailoverPair])
-    services: Mapping[str, Service] = field(default_factory=dict[str, Service])
-    region_names: tuple[str, ...] = ()
-    pair_names: tuple[str, ...] = ()
-    service_names: tuple[str, ...] = ()
-    references: tuple[Reference, ...] = ()
-    registry: str | None = None
-
-
 Rule: TypeAlias = Callable[[Draft], Iterator[Flaw]]
 
 
 def references_exist(draft: Draft) -> Iterator[Flaw]:
-    known = {"region": draft.region_names, "pair": draft.pair_names, "service": draft.service_names}
+    known = {
+        "region": draft.region_names,
+        "pair": draft.pair_names,
+        "service": draft.service_names,
+        "tier": draft.tier_names,
+        "sli": draft.sli_names,
+    }
     for reference in draft.references:
         names = known[reference.kind]
         if reference.name not in names:
-            problem = f"there is no {reference.kind} {shown(reference.name)}"
+            kind = "SLI" if reference.kind == "sli" else reference.kind
+            problem = f"there is no {kind} {shown(reference.name)}"
             yield Flaw(reference.pointer, problem, suggestion(reference.name, names))
 
 
 def lists_of_names_make_sense(draft: Draft) -> Iterator[Flaw]:
     seen: set[tuple[Pointer, str]] = set()
     for reference in draft.references:
-        if reference.kind == "region":
+        if len(reference.pointer) < 4:
             continue
         owner, around = reference.pointer[1], reference.pointer[:-1]
         if reference.kind == "service" and reference.name == owner:
@@ -220,11 +204,13 @@ RULES: tuple[Rule, ...] = (
     dependencies_are_in_reach,
     certifications_have_known_scope,
     data_stays_where_it_may,
+    *OBJECTIVE_RULES,
 )
 
 
 def warnings(draft: Draft) -> Iterator[Flaw]:
     """What is allowed but will hurt: certifications about to expire, regions nobody uses, images nobody gets."""
+    yield from objective_warnings(draft)
     for name, region in draft.regions.items():
         for index, certification in enumerate(region.certifications):
             left = (certification.expires - draft.today).days

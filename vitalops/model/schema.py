@@ -15,6 +15,10 @@ from vitalops.model.source import Pointer
 NAMED = {"regions": "Region", "pairs": "FailoverPair", "services": "Service", "tiers": "Tier"}
 """Mappings of the file whose keys are names, and the model that each value becomes."""
 
+_FORMATS = {
+    "date": "a date such as 2028-05-31",
+    "date-time": "a moment with its offset from UTC such as 2028-05-31T22:00:00Z",
+}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -101,7 +105,7 @@ def _words(schema: dict[str, Any]) -> str:
         case "boolean":
             return "true or false"
         case "string":
-            return "a date such as 2028-05-31" if schema.get("format") == "date" else "text"
+            return _FORMATS.get(str(schema.get("format")), "text")
         case "array":
             return "a list"
         case "object":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
 from vitalops.model.schema import NAMED, expectation, file_schema, known_keys
@@ -96,12 +97,29 @@ def _flaw(error: Mapping[str, Any], pointer: Pointer, found: Any, schema: dict[s
             return Flaw(pointer, f"{found} is a number, not text", f'write "{found}" in quotes{also}')
         case "int_type" | "float_type" if isinstance(found, str) and found.replace(".", "", 1).isdigit():
             return Flaw(pointer, f"{shown(found)} is text", f"write {found} without quotes{also}")
+        case "less_than" | "float_type" if "objectives" in pointer and (share := _percentage(found)):
+            return Flaw(pointer, f"{shown(found)} is a percentage", f"write the share: {share}")
+        case "less_than" if "objectives" in pointer and found in (1, 100):
+            return Flaw(
+                pointer,
+                "100 % leaves no error budget: the first failure breaks it, and every alert on it would be late",
+                "promise what can be kept, such as 0.999",
+            )
         case "string_too_short":
             return Flaw(pointer, "is empty", "fill it in")
         case _:
             return Flaw(
                 pointer, "has no value" if found is None else f"cannot be {_described(found)}", should
             )
+
+
+def _percentage(found: Any) -> str:
+    """The share that an objective such as 99.9 or "99.9 %" was meant to be; empty where it was not a percentage."""
+    try:
+        percent = Decimal(str(found).strip().removesuffix("%").rstrip())
+    except InvalidOperation:
+        return ""
+    return f"{(percent / 100).normalize():f}" if 1 < percent < 100 else ""
 
 
 def _choices(error: Mapping[str, Any]) -> list[str]:

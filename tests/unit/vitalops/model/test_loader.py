@@ -98,7 +98,9 @@ def test_all_faults_are_reported_at_once_in_the_order_of_lines(bundled: Text) ->
         bundled.edit("jurisdiction: FR", "jurisdiction: fr")
         .edit("standby: fr-gra", "standby: fr-gar")
         .edit("storage: 2Gi", "storage: lots")
-        .edit("depends_on: [identity, consent, notification, audit]", "depends_on: [identity, consnet, audit]")
+        .edit(
+            "depends_on: [identity, consent, notification, audit]", "depends_on: [identity, consnet, audit]"
+        )
         .edit("{answered: 0.999,", "{answered: 99.9,")
     )
     faults = edited.faults()
