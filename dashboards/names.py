@@ -21,7 +21,7 @@ FRONTEND_SESSIONS: Final = "haproxy_frontend_current_sessions"
 
 # Patroni 4.1, /metrics of its REST API.
 DATABASE_RUNNING: Final = "patroni_postgres_running"
-DATABASE_PRIMARY: Final = _exported("patroni_primary")
+DATABASE_PRIMARY: Final = "patroni_primary"
 DATABASE_STANDBY_LEADER: Final = "patroni_standby_leader"
 DATABASE_TIMELINE: Final = "patroni_postgres_timeline"
 DATABASE_STREAMING: Final = "patroni_postgres_streaming"
@@ -32,7 +32,7 @@ WAL_REPLAYED_AT: Final = "patroni_xlog_replayed_timestamp"
 DATABASE_STORE_SEEN: Final = "patroni_dcs_last_seen"
 
 # LiveKit 1.13.
-MEDIA_ROOMS: Final = _exported("livekit_room_total")
+MEDIA_ROOMS: Final = "livekit_room_total"
 MEDIA_PARTICIPANTS: Final = "livekit_participant_total"
 MEDIA_BYTES: Final = "livekit_packet_bytes"
 MEDIA_NACKS: Final = "livekit_nack_total"

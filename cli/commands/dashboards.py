@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dashboards.check import Finding
     from vitalops.model.platform import Platform
     from vitalops.paths import Paths
+    from vitalops.ports.metrics import MetricsSource
 
 app = typer.Typer(help="Write, list and check the Grafana dashboards of the platform.")
 
@@ -126,17 +127,13 @@ def check(
     from dashboards.check import Period, questions
     from dashboards.check import check as ask
     from dashboards.compile import dashboards_of
-    from infra.operations.observe import Backend, endpoint
-    from infra.operations.setting import Setting
     from vitalops.model.selection import resolve_regions
-    from vitalops.observe.prometheus import PrometheusMetrics
     from vitalops.paths import Paths
     from vitalops.ports.clock import SystemClock
 
     platform = context.current().load_platform()
     paths = Paths.from_environment()
     chosen = resolve_regions(platform, [region]) if region else _active_regions(platform, paths)
-    setting = Setting(platform, paths, chosen)
     period = Period(
         SystemClock().now(),
         timedelta(minutes=minutes),
@@ -144,9 +141,8 @@ def check(
     )
     results: list[Checked] = []
     for name in chosen:
-        way = endpoint(setting, name, Backend.PROMETHEUS)
         asked = questions(dashboards_of(platform), name, _public_services(platform, name), period)
-        found = ask(asked, PrometheusMetrics(name, way.base_url, way.session), period)
+        found = ask(asked, _source(platform, paths, name), period)
         silent = sorted(
             (each for each in found if each.outcome != "data"), key=lambda each: not each.is_fault
         )
@@ -154,6 +150,15 @@ def check(
     emit(results, _render_checked)
     if any(finding.is_fault for result in results for finding in result.findings):
         raise typer.Exit(1)
+
+
+def _source(platform: Platform, paths: Paths, region: str) -> MetricsSource:
+    from infra.operations.observe import Backend, endpoint
+    from infra.operations.setting import Setting
+    from vitalops.observe.prometheus import PrometheusMetrics
+
+    way = endpoint(Setting(platform, paths, (region,)), region, Backend.PROMETHEUS)
+    return PrometheusMetrics(region, way.base_url, way.session)
 
 
 def _active_regions(platform: Platform, paths: Paths) -> tuple[str, ...]:
