@@ -1,92 +1,60 @@
-"""python -m bench [--runs N]: every published figure, from a warm toolchain and warm images.
+"""python -m bench [--runs N] [--only PART]: every published figure, from a warm toolchain and warm images.
 
-Each round stops and purges the default regions, then does what a user does: start, up, up again, verify. It refuses to
-begin while those regions run, since their data would be purged.
+The regions' part purges the default regions' data, and refuses to begin while they run.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
-from bench.measure import CommandFailed, Figure, available_bytes, repeated, seconds_of, write
+from bench import alerting, compiling, regions, slo_status, telemetry_cost
+from bench.measure import CommandFailed, Figure, write
 
 ROOT = Path(__file__).resolve().parent.parent
-VITALOPS = str(ROOT / ".venv/bin/vitalops")
-GIB = 2**30
-
-
-def running_regions() -> list[str]:
-    listed = subprocess.run(
-        [VITALOPS, "regions", "list", "--output", "json"], capture_output=True, text=True, check=True
-    )
-    return [region["name"] for region in json.loads(listed.stdout) if region["state"] != "stopped"]
-
-
-def settle() -> None:
-    """Lets the page cache's write-back and dying processes finish, so that one run does not pay for the last."""
-    subprocess.run(["sync"], check=True)
-    time.sleep(3)
+PARTS: dict[str, Callable[[int], tuple[Figure, ...]]] = {
+    "compiling": lambda runs: (compiling.measure(runs),),
+    "telemetry": lambda runs: (telemetry_cost.figure(runs),),
+    "status": lambda runs: (slo_status.measure(runs),),
+    "regions": regions.measure,
+    # An outage and its end take eight minutes: one round, unless that part alone is asked for.
+    "alerting": lambda runs: alerting.figures([alerting.outage() for _ in range(runs)]),
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="rounds of everything (default 3)")
+    parser.add_argument("--only", choices=PARTS, help="one part, without writing results")
     parser.add_argument("--out", type=Path, default=ROOT / "bench/results.json")
     options = parser.parse_args()
     if options.runs < 1:
         parser.error("--runs takes 1 or more")
-
-    if alive := running_regions():
+    if options.only in (None, "regions") and (alive := regions.running_regions()):
         print(
             f"bench: {', '.join(alive)} running, and a benchmark purges their data; first: vitalops regions stop",
             file=sys.stderr,
         )
         return 2
-
+    figures: list[Figure] = []
     try:
-        help_seconds = repeated(5 * options.runs, lambda: seconds_of([VITALOPS, "--help"]))
-        print("warming toolchain and images", file=sys.stderr)
-        seconds_of([VITALOPS, "toolchain", "ensure"])
-        seconds_of([VITALOPS, "images", "build"])
-        ready: list[float] = []
-        up: list[float] = []
-        again: list[float] = []
-        verify: list[float] = []
-        memory: list[float] = []
-        for turn in range(options.runs):
-            print(f"round {turn + 1} of {options.runs}", file=sys.stderr)
-            seconds_of([VITALOPS, "--yes", "regions", "stop", "--purge"])
-            settle()
-            before = available_bytes()
-            ready.append(seconds_of([VITALOPS, "regions", "start"]))
-            up.append(seconds_of([VITALOPS, "--yes", "up"]))
-            again.append(seconds_of([VITALOPS, "--yes", "up"]))
-            verify.append(seconds_of([VITALOPS, "verify"]))
-            settle()
-            memory.append((before - available_bytes()) / GIB)
-        seconds_of([VITALOPS, "--yes", "regions", "stop", "--purge"])
+        for name, measure in PARTS.items():
+            if options.only not in (None, name):
+                continue
+            print(f"measuring {name}", file=sys.stderr)
+            figures.extend(measure(1 if name == "alerting" and not options.only else options.runs))
     except CommandFailed as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 3
-
-    figures = (
-        Figure("both regions Ready", "s", 15, tuple(ready)),
-        Figure("up, to all Ready in both regions", "s", 90, tuple(up)),
-        Figure("up, nothing to do", "s", 10, tuple(again)),
-        Figure("verify", "s", 30, tuple(verify)),
-        Figure("memory of everything", "GiB", 7, tuple(memory)),
-        Figure("vitalops --help", "s", 0.25, help_seconds),
-    )
-    write(options.out, figures)
+    if options.only is None:
+        write(options.out, figures)
+    width = max(len(figure.name) for figure in figures)
     for figure in figures:
         entry = figure.record()
         print(
-            f"{figure.name:34} {entry['minimum']:>8} {entry['median']:>8} {entry['maximum']:>8} {figure.unit:4}"
+            f"{figure.name:{width}} {entry['minimum']:>8} {entry['median']:>8} {entry['maximum']:>8} {figure.unit:4}"
             f" limit {figure.limit:g} {'holds' if figure.holds else 'MISSED'}"
         )
     return 0 if all(figure.holds for figure in figures) else 1

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -307,15 +307,17 @@ def outage(seconds: float = OUTAGE_SECONDS) -> Outage:
         return Outage(page, resolution_of(here.pager, recovered))
 
 
-def figures(outages: list[Outage]) -> tuple[Figure, ...]:
+def figures(outages: Sequence[Outage], where: str = "six hours of history") -> tuple[Figure, ...]:
     return (
         Figure(
-            "full outage to page, six hours of history",
+            f"full outage to page, {where}",
             "s",
             PAGE_SECONDS,
             tuple(each.page for each in outages),
         ),
-        Figure("recovery to resolved", "s", RESOLVED_SECONDS, tuple(each.resolved for each in outages)),
+        Figure(
+            f"recovery to resolved, {where}", "s", RESOLVED_SECONDS, tuple(each.resolved for each in outages)
+        ),
     )
 
 
