@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from cli.output import emit, table
 
 if TYPE_CHECKING:
     from vitalops.model.platform import Platform
+    from vitalops.slo.explain import Explanation
     from vitalops.slo.export import WrittenRules
     from vitalops.slo.objectives import Slo
 
@@ -124,6 +126,52 @@ def _render_declared(slos: list[Slo]) -> str:
         for slo in slos
     ]
     return table(("service", "sli", "objective", "window", "alerts", "what it measures"), rows)
+
+
+@app.command()
+@examples("vitalops slo explain records-answered", "vitalops slo explain records-answered --output json")
+def explain(
+    name: Annotated[str, typer.Argument(metavar="SLO", help="An objective, as SERVICE-SLI.")],
+) -> None:
+    """Show what an objective means: its definition, the series it is counted from, and the burn that alerts."""
+    from vitalops.slo.explain import explain as explained
+    from vitalops.slo.explain import find
+    from vitalops.slo.objectives import objectives_of
+    from vitalops.slo.windows import bundled_windows
+
+    slo = find(objectives_of(context.current().load_platform()), name)
+    emit(explained(slo, bundled_windows()), _render_explanation)
+
+
+def _render_explanation(told: Explanation) -> str:
+    from cli.slo_text import duration, objective
+
+    rows = [
+        (
+            each.severity,
+            f"{each.burn:.4g}",
+            each.long,
+            each.short,
+            f"{each.budget_spent:.0%}",
+            each.minimum_failures,
+            duration(math.ceil(each.detects_outage_in)),
+        )
+        for each in told.conditions
+    ]
+    headers = ("alert", "burn above", "over", "and", "of budget", "failures", "full outage after")
+    counted = ("bad events", told.bad) if told.bad else ("good events", told.good)
+    return "\n".join(
+        [
+            f"{told.slo}: {objective(told.objective)} over {told.window_days} days",
+            f"  {told.description}",
+            f"  budget: {objective(told.budget)} of events, or {duration(told.full_outage)} of full outage",
+            f"  runbook: {told.runbook}",
+            f"  counts: {told.traffic} traffic, as a {told.kind}",
+            f"  events: {told.total}",
+            f"  {counted[0]}: {counted[1]}",
+            table(headers, rows) if rows else "no burn alerts: this objective cannot burn fast enough",
+        ]
+    )
 
 
 @app.command("rules")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from infra.engines import inventory
 from infra.engines.diff import Action
 from infra.engines.embedded import EmbeddedEngine
 from infra.engines.graph import ProgramError
-from infra.engines.lock import SYSTEM_NAMESPACE, StackLock
+from infra.engines.lock import SYSTEM_NAMESPACE, StackLock, holder, leases
 from infra.engines.objects import ObjectKey
 from infra.engines.protocol import Stack
 from infra.engines.rollout import RolloutFailed, Stopped
@@ -196,6 +197,22 @@ def test_a_lock_of_another_machine_runs_out(renewed: str, free: bool) -> None:
         else:
             with pytest.raises(UsageError), StackLock(api, "s").held():
                 pass
+
+
+def test_who_holds_what_is_shown_and_what_was_abandoned_is_not() -> None:
+    api = FakeKubeApi("here")
+    with StackLock(api, "region-fr-par").held(), StackLock(api, "edge-france").held():
+        api.objects["Lease", SYSTEM_NAMESPACE, "stack-edge-france"]["metadata"]["annotations"][
+            "vitalops.dev/process-started"
+        ] = "1"
+        before = len(api.log)
+        (lease,) = leases(api)
+        assert lease.stack == "region-fr-par"
+        assert lease.holder == holder()
+        assert lease.since is not None
+        assert datetime.now(UTC) - lease.since < timedelta(minutes=5)
+        assert {verb for verb, _, _ in api.log[before:]} <= {"GET", "LIST"}
+    assert leases(api) == ()
 
 
 def test_preview_changes_nothing_and_shows_each_field() -> None:
