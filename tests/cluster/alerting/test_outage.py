@@ -1,0 +1,60 @@
+"""Services taken away from a running region: who is told, and when."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from bench.alerting import PAGE_SECONDS, RESOLVED_SECONDS
+from bench.outage import PAGE, SERVICE, Watched, outage
+from vitalops import conventions as c
+
+SYNTHETIC = {
+    "alertname": c.ALERT_BURN,
+    c.METRIC_SLO: "consultation-synthetic-consultation",
+    c.METRIC_SEVERITY: c.SEVERITY_PAGE,
+    c.METRIC_TRAFFIC: c.TRAFFIC_SYNTHETIC,
+}
+SYNTHETIC_SECONDS = 400.0
+"""At a walk every ten seconds, most of an hour of good ones may have to be outweighed."""
+
+
+@pytest.mark.timeout(1500)
+def test_an_outage_pages_and_its_end_is_told(
+    platform_with_pager: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = outage(platform_with_pager)
+    pager = platform_with_pager.pager
+    with capsys.disabled():
+        print(
+            f"\nfull outage of {SERVICE}: paged {measured.page:.1f} s after the first failed request, "
+            f"resolved {measured.resolved:.1f} s after the last"
+        )
+    assert measured.page <= PAGE_SECONDS
+    assert measured.resolved <= RESOLVED_SECONDS
+    assert pager.refused == 0
+    (page,) = {
+        (each.labels[c.METRIC_REGION], each.labels[c.METRIC_RUNBOOK]) for each in pager.about(PAGE, "firing")
+    }
+    assert page == (platform_with_pager.region, "service-rollback")
+
+
+@pytest.mark.timeout(900)
+def test_at_night_the_prober_notices_what_no_patient_does(
+    platform_with_pager: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pager = platform_with_pager.pager
+    away = time.time()
+    platform_with_pager.scale(SERVICE, 0)
+    try:
+        notice = pager.wait_for(SYNTHETIC, "firing", SYNTHETIC_SECONDS, since=away)
+    finally:
+        platform_with_pager.scale(SERVICE, 1)
+    with capsys.disabled():
+        print(
+            f"\nwithout real traffic: paged for failing synthetic consultations after {notice.at - away:.1f} s"
+        )
+    assert notice.labels[c.METRIC_REGION] == platform_with_pager.region
+    # Nobody asked the service itself, so that its own objective has nothing to say.
+    assert not pager.about(PAGE, "firing", since=away)
