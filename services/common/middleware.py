@@ -23,7 +23,8 @@ log = get_logger("services.request")
 
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+_QUIET_ENDS = ("/livez", "/readyz", "/metrics")
+_QUIET = frozenset(_QUIET_ENDS)
 REQUEST_ID_HEADER = "x-request-id"
 
 _REQUEST_ID_KEY: Final = REQUEST_ID_HEADER.encode()
@@ -80,7 +81,10 @@ class ObserveMiddleware:
         with (
             structlog.contextvars.bound_contextvars(request_id=request_id),
             traffic(synthetic),
-            telemetry.tracer.span(method, SpanKind.SERVER, parent) as span,
+            # Probes and scrapes every few seconds would push everything else out of the trace store.
+            telemetry.tracer.span(
+                method, SpanKind.SERVER, parent, quiet=scope["path"].endswith(_QUIET_ENDS)
+            ) as span,
         ):
             try:
                 await self.app(scope, receive, send_observed)

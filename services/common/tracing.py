@@ -89,11 +89,23 @@ class Tracer:
         self._ship = ship
 
     def begin(
-        self, name: str, kind: SpanKind, parent: SpanContext | None = None, links: Sequence[Link] = ()
+        self,
+        name: str,
+        kind: SpanKind,
+        parent: SpanContext | None = None,
+        links: Sequence[Link] = (),
+        *,
+        quiet: bool = False,
     ) -> Span:
-        """A new span below `parent`, or of a new trace. It is nobody's parent until `span` makes it current."""
-        trace_id = parent.trace_id if parent is not None else random.getrandbits(128) or 1
-        flags = parent.trace_flags if parent is not None else self._decide(trace_id)
+        """A new span below `parent`, or of a new trace, which is not recorded where it is `quiet`.
+
+        It is nobody's parent until `span` makes it current.
+        """
+        if parent is not None:
+            trace_id, flags = parent.trace_id, parent.trace_flags
+        else:
+            trace_id = random.getrandbits(128) or 1
+            flags = _UNSAMPLED if quiet else self._decide(trace_id)
         context = SpanContext(trace_id, random.getrandbits(64) or 1, False, flags)
         return Span(name, kind, context, parent, time.time_ns(), links=links)
 
@@ -109,10 +121,16 @@ class Tracer:
 
     @contextmanager
     def span(
-        self, name: str, kind: SpanKind, parent: SpanContext | None = None, links: Sequence[Link] = ()
+        self,
+        name: str,
+        kind: SpanKind,
+        parent: SpanContext | None = None,
+        links: Sequence[Link] = (),
+        *,
+        quiet: bool = False,
     ) -> Generator[Span]:
         """A span around the block, current within it. An exception marks it as failed and goes on."""
-        span = self.begin(name, kind, parent, links)
+        span = self.begin(name, kind, parent, links, quiet=quiet)
         token = current_context.attach(set_span_in_context(NonRecordingSpan(span.context)))
         try:
             yield span

@@ -74,6 +74,13 @@ def test_a_gateway_that_tells_nothing_credible_has_no_span(start: Any, told: str
     assert [span.name for span in client.app.state.spans] == ["GET /livez"]
 
 
+def test_probes_and_scrapes_are_not_recorded(start: Any) -> None:
+    client = start(SERVICE)
+    for path in ("/livez", "/readyz", "/metrics"):
+        assert client.get(path).status_code == 200
+    assert client.app.state.spans == []
+
+
 def test_a_trace_that_is_not_recorded_leaves_ids_and_nothing_else(start: Any, platform: Any) -> None:
     client = start(SERVICE)
     context = client.app.state.context

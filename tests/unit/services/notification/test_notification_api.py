@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.testing import FixedClock, TokenSigner, assert_migrations_match
+from services.common.traffic import HEADER_SYNTHETIC
 from services.notification.models import InboxEntry
 from services.notification.providers import LocalProvider, Outgoing, ProviderRefused
 from services.notification.rules import MAX_ATTEMPTS
@@ -159,3 +160,36 @@ def test_free_text_is_refused(client: Any, signer: TokenSigner, change: dict[str
     refused = queue(client, signer, **change)
     assert refused.status_code == 422
     assert "biopsy" not in refused.text
+
+
+@pytest.mark.parametrize(
+    ("after", "outcome", "traffic"),
+    [(29, "delivered", "real"), (31, "late", "real"), (1, "delivered", "synthetic")],
+)
+def test_alerts_are_counted_by_how_soon_they_arrive(
+    client: Any, signer: TokenSigner, clock: FixedClock, after: float, outcome: str, traffic: str
+) -> None:
+    occurred = clock.now()
+    clock.advance(seconds=after)
+    body = {"subject": PATIENT, "template": "monitor-alert", "occurred_at": occurred.isoformat()}
+    headers = signer.headers("service", "records")
+    if traffic == "synthetic":
+        headers |= {HEADER_SYNTHETIC: "1"}
+    assert client.post("/v1/notifications", json=body, headers=headers).status_code == 201
+    send(client)
+    send(client)
+    metrics = client.get("/metrics").text
+    counted = [line for line in metrics.splitlines() if line.startswith("vitalops_monitor_alerts_total{")]
+    assert len(counted) == 6
+    assert [line for line in counted if not line.endswith(" 0.0")] == [
+        f'vitalops_monitor_alerts_total{{outcome="{outcome}",traffic="{traffic}"}} 1.0'
+    ]
+    assert f'vitalops_monitor_alert_delivery_seconds_sum{{traffic="{traffic}"}} {float(after)}' in metrics
+
+
+def test_an_alert_that_is_given_up_has_failed(client: Any, signer: TokenSigner, clock: FixedClock) -> None:
+    queue(client, signer, "monitor-alert", parameters={})
+    for _ in range(MAX_ATTEMPTS):
+        send(client, Flaky(1000))
+        clock.advance(minutes=11)
+    assert 'vitalops_monitor_alerts_total{outcome="failed",traffic="real"} 1.0' in client.get("/metrics").text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,40 @@ def test_a_new_key_signs_without_a_restart_and_old_documents_stay_genuine(
         assert shown.json()["document"] == issued["document"]
     path.write_text("[")
     assert kids() == ["k0", "next"], "the last good version stays"
+
+
+def signatures(client: Any) -> dict[str, float]:
+    """Attempts of real traffic, by outcome."""
+    found = re.findall(
+        r'vitalops_prescription_signatures_total\{outcome="(\w+)",traffic="real"\} ([\d.]+)',
+        client.get("/metrics").text,
+    )
+    return {outcome: float(value) for outcome, value in found}
+
+
+def test_signatures_are_counted_and_what_may_not_be_prescribed_is_not(
+    client: Any, signer: TokenSigner
+) -> None:
+    assert signatures(client) == {"signed": 0, "failed": 0}
+    assert prescribe(client, signer).status_code == 201
+    assert prescribe(client, signer, OTHER_DOCTOR).status_code == 422
+    assert prescribe(client, signer, consultation_id=a_consultation("0")).status_code == 409
+    assert signatures(client) == {"signed": 1, "failed": 0}
+
+
+def test_what_keeps_a_prescription_from_being_signed_is_a_failure(
+    client: Any, signer: TokenSigner, platform: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.answers["consultation/v1/consultations/"] = lambda _: httpx.Response(503)
+    assert prescribe(client, signer).status_code == 503
+    assert signatures(client) == {"signed": 0, "failed": 1}
+
+    def broken(*_: Any) -> str:
+        raise RuntimeError("no such curve")
+
+    platform.answers["consultation/v1/consultations/"] = lambda _: httpx.Response(
+        200, json={"patient": PATIENT, "practitioner": DOCTOR, "state": "completed"}
+    )
+    monkeypatch.setattr("services.prescription.api.sign", broken)
+    assert prescribe(client, signer).status_code == 500
+    assert signatures(client) == {"signed": 0, "failed": 2}
