@@ -71,6 +71,11 @@ def roles() -> Section:
 def replication(platform: Platform) -> Section:
     targets = sorted({pair.rpo_seconds for pair in platform.pairs.values()})
     by = f"max by ({c.METRIC_REGION}, pod)"
+    received, replayed = (
+        f"{by} ({series(metric, IN_REGION)})" for metric in (names.WAL_RECEIVED, names.WAL_REPLAYED)
+    )
+    applied_at = f"{by} ({series(names.WAL_REPLAYED_AT, IN_REGION)} > 0)"
+    age = f"(time() - {applied_at}) * ({received} > bool {replayed})"
     behind = f"{by} ({series(names.WAL_RECEIVED, IN_REGION)} - {series(names.WAL_REPLAYED, IN_REGION)})"
     return Section(
         "Replication",
@@ -115,17 +120,11 @@ def replication(platform: Platform) -> Section:
                 low=0,
             ),
             Panel(
-                "Age of the last replayed write",
-                "Seconds since the newest write that the standby has applied was made. The line is the RPO; when"
-                " nothing is written, age grows without any loss.",
+                "Behind by",
+                "Age of the newest write that the standby has applied, while it has others to apply. The line is the"
+                " RPO. Only together with streaming: what never arrives does not count here.",
                 Unit.SECONDS,
-                (
-                    Query(
-                        f"time() - {by} ({series(names.WAL_REPLAYED_AT, IN_REGION)} > 0)",
-                        "{{region}} {{pod}}",
-                        may_be_empty=_STANDBY_ONLY,
-                    ),
-                ),
+                (Query(age, "{{region}} {{pod}}", may_be_empty=_STANDBY_ONLY),),
                 lines=tuple(Line(target, Colour.BAD) for target in targets if target > 0),
                 low=0,
             ),

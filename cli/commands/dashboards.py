@@ -15,6 +15,7 @@ from cli.output import emit, paint, table
 
 if TYPE_CHECKING:
     from dashboards.check import Finding
+    from dashboards.model import Dashboard
     from vitalops.model.platform import Platform
     from vitalops.paths import Paths
     from vitalops.ports.metrics import MetricsSource
@@ -105,7 +106,8 @@ def render(
 @app.command()
 @examples(
     "vitalops dashboards check",
-    "vitalops dashboards check --region fr-par --minutes 15 --output json | jq .[0].data",
+    "vitalops dashboards check --region fr-gra --dashboard failover-pair",
+    "vitalops dashboards check --minutes 15 --output json | jq .[0].data",
 )
 def check(
     region: Annotated[
@@ -115,12 +117,15 @@ def check(
             autocompletion=complete.regions,
         ),
     ] = None,
+    dashboard: Annotated[
+        list[str] | None, typer.Option(help="Only these dashboards, by the names of `list`.")
+    ] = None,
     minutes: Annotated[int, typer.Option(min=1, max=1440, help="How far back panels look.")] = 60,
 ) -> None:
     """Ask a region's Prometheus every panel's query, and name the panels that would stay empty.
 
     Exits with 1 when there are any. Panels of a standby region, or of a platform that nobody uses, are empty by nature:
-    check an active region that is in use.
+    check an active region that is in use; of a standby, the dashboard failover-pair.
     """
     from datetime import timedelta
 
@@ -132,6 +137,7 @@ def check(
     from vitalops.ports.clock import SystemClock
 
     platform = context.current().load_platform()
+    pages = _named(dashboards_of(platform), dashboard or ())
     paths = Paths.from_environment()
     chosen = resolve_regions(platform, [region]) if region else _active_regions(platform, paths)
     period = Period(
@@ -141,7 +147,7 @@ def check(
     )
     results: list[Checked] = []
     for name in chosen:
-        asked = questions(dashboards_of(platform), name, _public_services(platform, name), period)
+        asked = questions(pages, name, _public_services(platform, name), period)
         found = ask(asked, _source(platform, paths, name), period)
         silent = sorted(
             (each for each in found if each.outcome != "data"), key=lambda each: not each.is_fault
@@ -150,6 +156,17 @@ def check(
     emit(results, _render_checked)
     if any(finding.is_fault for result in results for finding in result.findings):
         raise typer.Exit(1)
+
+
+def _named(pages: Sequence[Dashboard], wanted: Sequence[str]) -> Sequence[Dashboard]:
+    from vitalops.errors import UsageError
+    from vitalops.suggest import suggestion
+
+    slugs = [page.slug for page in pages]
+    for name in wanted:
+        if name not in slugs:
+            raise UsageError(f"no dashboard is called {name!r}", hint=suggestion(name, slugs))
+    return [page for page in pages if page.slug in wanted] if wanted else pages
 
 
 def _source(platform: Platform, paths: Paths, region: str) -> MetricsSource:

@@ -101,3 +101,12 @@ def test_a_region_that_does_not_answer_is_no_finding(
 def test_an_unknown_region_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["dashboards", "check", "--region", "fr-pra"]) == ExitCode.USAGE
     assert "fr-par" in capsys.readouterr().err
+
+
+def test_dashboards_are_chosen_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer_by(monkeypatch, Answering(names.MEDIA_ROOMS))
+    assert run(["dashboards", "check", "--dashboard", "drill", "--dashboard", "platform"]) == ExitCode.PASS
+    assert run(["dashboards", "check", "--dashboard", "drilll"]) == ExitCode.USAGE
+    assert "did you mean 'drill'" in capsys.readouterr().err

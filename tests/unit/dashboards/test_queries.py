@@ -110,11 +110,11 @@ def test_burn_lines_follow_the_length_of_the_budgets(platform: Platform) -> None
     assert after.value == pytest.approx(2 * 14.4)
 
 
-def test_the_age_of_replicated_writes_has_the_line_of_the_rpo(platform: Platform) -> None:
+def test_how_far_a_standby_is_behind_has_the_line_of_the_rpo(platform: Platform) -> None:
     pairs = {
         name: pair.model_copy(update={"rpo_seconds": seconds})
         for seconds, (name, pair) in enumerate(platform.pairs.items(), start=7)
     }
     changed = platform.model_copy(update={"pairs": pairs})
-    panel = find(dashboards_of(changed), "failover-pair", "Age of the last replayed write")
+    panel = find(dashboards_of(changed), "failover-pair", "Behind by")
     assert [line.value for line in panel.lines] == [7, 8]
