@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cli.sources import scrape_interval, sources
 from vitalops.model.platform import Platform
 from vitalops.model.selection import pair_of
 from vitalops.paths import Paths
 from vitalops.ports.clock import Clock
-from vitalops.ports.metrics import FiringAlert, MetricsSource
-from vitalops.slo.status import Question, Scope, SloReport, Source, slo_status
+from vitalops.ports.metrics import AlertSource, FiringAlert
+from vitalops.slo.status import Question, Scope, SloReport, slo_status
 from vitalops.watch.gather import Poll
 from vitalops.watch.snapshot import BudgetView, RegionState, RegionView, Snapshot, Vitals
 from vitalops.watch.vitals import vitals
 
 if TYPE_CHECKING:
     from infra.operations.setting import Setting
+
+C = TypeVar("C")
+T = TypeVar("T")
 
 TIMEOUT_SECONDS = 8.0
 BUDGET_SECONDS = 30.0
@@ -91,8 +94,18 @@ def polls(
             region,
             pair.name if pair else "",
             Poll(f"{region} state", lambda: _state(setting(), region), interval, clock),
-            Poll(f"{region} metrics", _vitals(asked[region], region), interval, clock),
-            Poll(f"{region} alerts", lambda: _alerts(platform, region), interval, clock),
+            Poll(
+                f"{region} metrics",
+                _kept(asked[region].connect, lambda metrics: vitals(metrics, region)),
+                interval,
+                clock,
+            ),
+            Poll(
+                f"{region} alerts",
+                _kept(lambda: _alert_source(platform, region), lambda source: source.alerts()),
+                interval,
+                clock,
+            ),
         )
 
     def budget_poll(scope: Scope) -> Poll[SloReport]:
@@ -128,29 +141,26 @@ def _state(setting: Setting, region: str) -> RegionState:
     return region_state(setting, region)
 
 
-def _vitals(source: Source, region: str) -> Callable[[], Vitals]:
-    kept: list[MetricsSource] = []
+def _kept(connect: Callable[[], C], ask: Callable[[C], T]) -> Callable[[], T]:
+    """`ask` over one connection, which is made again after a failure: the region may have other credentials now."""
+    kept: list[C] = []
 
-    def ask() -> Vitals:
-        if not kept:
-            kept.append(source.connect())
-        try:
-            return vitals(kept[0], region)
-        except Exception:
-            # The region may have been made anew, with other credentials.
-            kept.clear()
-            raise
+    def again() -> T:
+        connection = kept.pop() if kept else connect()
+        answer = ask(connection)
+        kept.append(connection)
+        return answer
 
-    return ask
+    return again
 
 
-def _alerts(platform: Platform, region: str) -> tuple[FiringAlert, ...]:
+def _alert_source(platform: Platform, region: str) -> AlertSource:
     from infra.operations.observe import Backend, through
     from infra.program.access import connect
     from vitalops.observe.alertmanager import AlertmanagerAlerts
 
     found = through(connect(platform, Paths.from_environment(), region), Backend.ALERTMANAGER)
-    return AlertmanagerAlerts(region, found.base_url, found.session, timeout=TIMEOUT_SECONDS).alerts()
+    return AlertmanagerAlerts(region, found.base_url, found.session, timeout=TIMEOUT_SECONDS)
 
 
 def _active(platform: Platform) -> frozenset[str]:
