@@ -8,6 +8,9 @@ from enum import StrEnum
 from typing import Final
 
 UID_PREFIX: Final = "vitalops-"
+SERVICE_SLUG: Final = "service"
+SERVICE_UID: Final = UID_PREFIX + SERVICE_SLUG
+"""Other dashboards lead to this one."""
 
 
 class Unit(StrEnum):
@@ -99,6 +102,8 @@ class Panel:
     below: Colour = Colour.GOOD
     """Colour under the lowest line."""
     states: tuple[State, ...] = ()
+    service_label: str = ""
+    """Label, or column, that holds a service's name: a click on a value opens that service's dashboard."""
     low: float | None = None
     high: float | None = None
 

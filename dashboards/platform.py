@@ -106,6 +106,7 @@ def _objectives(platform: Platform) -> Section:
         Look.TABLE,
         14,
         12,
+        service_label=c.METRIC_SERVICE,
     )
     lowest = Panel(
         "Budgets, the ten lowest",
@@ -136,6 +137,7 @@ def _traffic() -> Section:
                 (Query(f"topk(15, {by_service})", "{{proxy}}"),),
                 Look.STACKED,
                 12,
+                service_label="proxy",
             ),
             Panel(
                 "Server errors by service",
@@ -144,6 +146,7 @@ def _traffic() -> Section:
                 (Query(f"topk(15, {share(errors, by_service)})", "{{proxy}}"),),
                 Look.LINES,
                 12,
+                service_label="proxy",
                 low=0,
             ),
         ),

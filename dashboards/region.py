@@ -15,8 +15,9 @@ from dashboards.kit import (
     share,
     total,
 )
-from dashboards.model import Colour, Dashboard, Line, Look, Panel, Query, Section, State, Unit
+from dashboards.model import Colour, Dashboard, Look, Panel, Query, Section, State, Unit
 from dashboards.objectives import counted_by, limits_of
+from dashboards.telemetry import telemetry_section
 from vitalops import conventions as c
 from vitalops.model.platform import Platform
 
@@ -29,7 +30,7 @@ def region_dashboard(platform: Platform) -> Dashboard:
         "region",
         "Region",
         "One region: what its gateway answers, how long its services take, what its pods use, how its database is.",
-        (_gateway(), _services(platform), _pods(), _database(), _media(), _telemetry()),
+        (_gateway(), _services(platform), _pods(), _database(), _media(), telemetry_section()),
         (REGION, TRAFFIC),
     )
 
@@ -116,6 +117,7 @@ def _services(platform: Platform) -> Section:
                 ),
             ),
             lines=lines,
+            service_label=c.METRIC_SERVICE,
             low=0,
         )
 
@@ -255,69 +257,6 @@ def _media() -> Section:
                 "Bits a second through the media server, by direction.",
                 Unit.BITS_PER_SECOND,
                 (Query(f"8 * {total(rate(names.MEDIA_BYTES, IN_REGION), 'direction')}", "{{direction}}"),),
-                width=12,
-                low=0,
-            ),
-        ),
-    )
-
-
-def _telemetry() -> Section:
-    return Section(
-        "Telemetry",
-        (
-            Panel(
-                "Targets",
-                "What Prometheus scrapes, by job: the share of targets that answer.",
-                Unit.SHARE,
-                (Query(f"avg by (job) ({series(names.UP, IN_REGION)})", "{{job}}"),),
-                Look.LINES,
-                lines=(Line(1, Colour.GOOD),),
-                below=Colour.BAD,
-                low=0,
-                high=1,
-            ),
-            Panel(
-                "Series in memory",
-                "What Prometheus keeps in memory. A sudden climb is a label that should not be one.",
-                Unit.COUNT,
-                (Query(total(series(names.SERIES_KEPT, IN_REGION)), "series"),),
-                low=0,
-            ),
-            Panel(
-                "Memory of telemetry",
-                "Resident memory of the programs that watch the region.",
-                Unit.BYTES,
-                (
-                    Query(
-                        total(
-                            series(names.RESIDENT_MEMORY, IN_REGION, f'namespace="{c.NAMESPACE_TELEMETRY}"'),
-                            "pod",
-                        ),
-                        "{{pod}}",
-                    ),
-                ),
-                Look.STACKED,
-                low=0,
-            ),
-            Panel(
-                "Slowest scrapes",
-                "Seconds that the ten slowest targets take to answer; near the scrape interval, data has gaps.",
-                Unit.SECONDS,
-                (
-                    Query(
-                        f"topk(10, max by (job, pod) ({series(names.SCRAPE_SECONDS, IN_REGION)}))",
-                        "{{job}} {{pod}}",
-                    ),
-                ),
-                width=12,
-                low=0,
-            ),
-            Panel(
-                "Rule evaluation",
-                "Seconds that each group of rules takes. Near its interval, alerts come late.",
-                Unit.SECONDS,
-                (Query(f"topk(10, max by (rule_group) ({names.RULE_SECONDS}))", "{{rule_group}}"),),
                 width=12,
                 low=0,
             ),

@@ -18,7 +18,7 @@ from dashboards.kit import (
     share,
     total,
 )
-from dashboards.model import Colour, Dashboard, Line, Look, Panel, Query, Section, Unit
+from dashboards.model import SERVICE_SLUG, Colour, Dashboard, Line, Look, Panel, Query, Section, Unit
 from dashboards.objectives import burn, burn_lines, counted_by, left, limits_of, runbooks
 from vitalops import conventions as c
 from vitalops.model.platform import Platform
@@ -32,7 +32,7 @@ _CALLS_NOBODY = "a service that has asked no other since it started has no calls
 
 def service_dashboard(platform: Platform) -> Dashboard:
     return Dashboard(
-        "service",
+        SERVICE_SLUG,
         "Service",
         "One service in one region: what it is asked, how it answers, whether it keeps its promises.",
         (_requests(platform), _objectives(platform), _dependencies(), _insides()),

@@ -23,7 +23,7 @@ from grafana_foundation_sdk.models import heatmap as heatmap_kinds
 from grafana_foundation_sdk.models import prometheus as prometheus_kinds
 
 from dashboards.layout import Heading, Note, Placed
-from dashboards.model import Colour, Line, Look, Panel, Query, State
+from dashboards.model import SERVICE_UID, Colour, Line, Look, Panel, Query, State
 
 DATASOURCE: Final = "datasource"
 """The variable that every panel asks: dashboards name no data source of their own."""
@@ -79,6 +79,8 @@ def _panel(panel: Panel) -> Any:
         made = made.min(panel.low)
     if panel.high is not None:
         made = made.max(panel.high)
+    if panel.service_label:
+        made = made.data_links([_to_service(panel)])
     if panel.states:
         made = made.mappings([_mapping(panel.states)])
     for letter, query in zip(ascii_uppercase, panel.queries, strict=False):
@@ -86,6 +88,15 @@ def _panel(panel: Panel) -> Any:
         if query.colour is not None and panel.look is not Look.TABLE:
             made = made.override_by_query(letter, [_fixed(query.colour)])
     return made
+
+
+def _to_service(panel: Panel) -> build.DashboardLink:
+    """The service's dashboard, of the same Prometheus and the same time."""
+    holder = "__data.fields" if panel.look is Look.TABLE else "__field.labels"
+    chosen = f"var-service=${{{holder}.{panel.service_label}}}&${{region:queryparam}}"
+    return build.DashboardLink("Open the service").url(
+        f"/d/{SERVICE_UID}?{chosen}&${{{DATASOURCE}:queryparam}}&${{__url_time_range}}"
+    )
 
 
 def _target(query: Query, letter: str, look: Look) -> prometheus.Dataquery:

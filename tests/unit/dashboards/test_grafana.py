@@ -127,3 +127,15 @@ def test_a_large_platform_has_no_more_dashboards_than_a_small_one(platform: Plat
     assert time.perf_counter() - began < 2.0
     assert [page.slug for page in dashboards_of(platform)] == [name.removesuffix(".json") for name in files]
     assert sum(map(len, files.values())) < 1_000_000
+
+
+def test_a_service_in_an_overview_leads_to_its_dashboard(files: Mapping[str, str]) -> None:
+    page = json.loads(files["platform.json"])
+    links = {
+        panel["title"]: panel["fieldConfig"]["defaults"]["links"][0]["url"]
+        for panel in page["panels"]
+        if panel.get("fieldConfig", {}).get("defaults", {}).get("links")
+    }
+    uid = json.loads(files["service.json"])["uid"]
+    assert links["Objectives"].startswith(f"/d/{uid}?var-service=${{__data.fields.service}}&")
+    assert links["Requests by service"].startswith(f"/d/{uid}?var-service=${{__field.labels.proxy}}&")
