@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from vitalops.consultation import afterwards, before, incall, people, record, telling
+from vitalops.consultation import afterwards, before, incall, people, record
 from vitalops.consultation.http import Partial, bearer, read
 from vitalops.consultation.state import Appointment, Slot, Walk
 from vitalops.consultation.walk import Step, StepFailed
@@ -120,7 +120,6 @@ def probe_steps(regulars: Regulars, client: str) -> tuple[Step[Walk], ...]:
         Step("note is written and read", note),
         incall.quality_step(CALL_SECONDS),
         Step("they hang up, it is completed", hang_up_and_complete),
-        *telling.STEPS,
         Step("prescription is signed", afterwards.prescribe),
     )
 

@@ -42,7 +42,6 @@ class FakePlatform:
     booked: set[str] = field(default_factory=set)
     slots: list[dict[str, Any]] = field(default_factory=list)
     state: str = "booked"
-    quality: str = "good"
     people: int = 0
     nonce: str = ""
 
@@ -132,7 +131,7 @@ class FakePlatform:
                 return answer(**view | {"state": "completed", "ended": True})
             case [_, "quality"]:
                 streams = [
-                    {"media": each["media"], "state": self.quality}
+                    {"media": each["media"], "state": "good"}
                     for each in json.loads(request.content)["streams"]
                 ]
                 return answer(201, streams=streams)

@@ -106,10 +106,10 @@ def test_a_slot_that_could_not_be_let_go_of_is_not_booked_again() -> None:
     assert platform.slots[0]["ends_at"] == platform.slots[1]["starts_at"]
 
 
-def test_streams_that_the_platform_judges_poor_fail_the_walk() -> None:
-    (result,) = walks(FakePlatform(quality="poor"))
-    assert result.failed_step == "both report the call's quality"
-    assert result.problem == "4 of 4 streams were judged poor"
+def test_both_clients_tell_how_the_call_arrived() -> None:
+    platform = FakePlatform()
+    assert walks(platform)[0].passed
+    assert platform.made("/consultation/v1/consultations/c1/quality") == 2
 
 
 def hang_at(path: str, platform: FakePlatform) -> Callable[..., object]:
