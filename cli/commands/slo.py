@@ -75,7 +75,8 @@ def status(
 
     Exits with 1 when a budget is spent, whatever else could not be measured; else with 3 when a region is unreachable
     or stale, or an objective is absent or frozen (its series are missing, or went missing); else with 0. An objective
-    without traffic is no fault.
+    without traffic is no fault. The prober walks in a pair's active region only: in the other, on its own, objectives
+    over its walks are absent.
     """
     from cli.scopes import scopes_of
     from cli.slo_table import render

@@ -8,17 +8,21 @@ from typing import Final
 
 from vitalops import conventions as c
 from vitalops.ports.metrics import MetricsSource
-from vitalops.prober.metrics import LAST_WALK, WALKS
 from vitalops.watch.snapshot import Vitals
 
 _LABEL: Final = "vital"
 _RESPONSES: Final = "haproxy_backend_http_responses_total"
+_CONSULTATIONS: Final = "vitalops_consultations"
+_WALKS: Final = "vitalops_prober_walks_total"
+_LAST_WALK: Final = "vitalops_prober_last_walk_timestamp_seconds"
+METRICS: Final = (_RESPONSES, _CONSULTATIONS, _WALKS, _LAST_WALK)
+"""What of the platform's own metrics is asked for."""
 
 
 def _parts(region: str) -> dict[str, str]:
     here = f'{c.METRIC_REGION}="{region}"'
     real = f'{_RESPONSES}{{{here},{c.METRIC_TRAFFIC}="{c.TRAFFIC_REAL}"'
-    consultations = f"vitalops_consultations{{{here}"
+    consultations = f"{_CONSULTATIONS}{{{here}"
     standby = f"patroni_standby_leader{{{here}}} == 1"
     return {
         "age": f"time() - max(timestamp(up{{{here}}}))",
@@ -33,8 +37,8 @@ def _parts(region: str) -> dict[str, str]:
             f" and {standby})"
         ),
         "streaming": f"min(patroni_postgres_streaming and {standby})",
-        "last_walk": f"max({LAST_WALK}{{{here}}})",
-        "failed_walks": f'sum(increase({WALKS}_total{{{here},outcome="failed"}}[15m]))',
+        "last_walk": f"max({_LAST_WALK}{{{here}}})",
+        "failed_walks": f'sum(increase({_WALKS}{{{here},outcome="failed"}}[15m]))',
     }
 
 

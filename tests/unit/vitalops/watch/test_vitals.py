@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from vitalops.ports.metrics import FakeMetrics, Sample
+from vitalops.slo.catalogue import exported
 from vitalops.watch.snapshot import Vitals
-from vitalops.watch.vitals import query, vitals
+from vitalops.watch.vitals import METRICS, query, vitals
 
 NOW = datetime(2026, 11, 22, 21, 0, tzinfo=UTC)
 
@@ -47,3 +48,7 @@ def test_a_prober_that_has_not_walked_yet_and_what_is_no_number() -> None:
 
 def test_a_region_is_asked_for_its_own_series_only() -> None:
     assert query("fr-gra").count('region="fr-gra"') >= 9
+
+
+def test_only_metrics_that_are_exported_are_asked_for() -> None:
+    assert [name for name in METRICS if exported(name) is None] == []
