@@ -58,7 +58,9 @@ def configuration(args: RegionArgs) -> dict[str, Any]:
             "node_ip": args.node_address,
         },
         "room": {"empty_timeout": 120, "departure_timeout": 20, "max_participants": 8},
-        "logging": {"json": True, "level": "info", "pion_level": "error"},
+        # At info it logs each participant's network address and device: who calls a health service from where is
+        # personal data, and nobody needs it in a log.
+        "logging": {"json": True, "level": "warn", "pion_level": "error"},
     }
     if hooks:
         made["webhook"] = {"api_key": args.secrets.media_key, "urls": hooks}

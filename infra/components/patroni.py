@@ -135,6 +135,8 @@ def configuration(args: RegionArgs, peer_region: str) -> dict[str, Any]:
                 # Statements may hold patient data: neither they nor their parameters are logged.
                 "log_statement": "none",
                 "log_min_error_statement": "panic",
+                # Nor the details of errors: that of a duplicate key quotes the key, which may be an address.
+                "log_error_verbosity": "terse",
                 "log_min_duration_statement": -1,
                 "log_parameter_max_length": 0,
                 "log_parameter_max_length_on_error": 0,
