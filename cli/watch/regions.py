@@ -42,6 +42,8 @@ def _cells(region: RegionView, snapshot: Snapshot) -> list[Cell]:
         return _row([word, role])
     value, stale = vitals.value, bool(vitals.problem)
     age = _age(region, snapshot.at)
+    # A standby's services count what its database was sent: the consultations of the other region.
+    copied = state.value is not None and state.value.role == "standby"
     stale = (
         stale or age is None or age > _STALE_AFTER_INTERVALS * snapshot.scrape_interval + snapshot.interval
     )
@@ -51,8 +53,8 @@ def _cells(region: RegionView, snapshot: Snapshot) -> list[Cell]:
         _lag(value),
         ("-" if value.requests is None else f"{value.requests:.1f}", ""),
         (percent(value.errors, 2), "red" if value.errors else ""),
-        _count(value.in_call),
-        _count(value.waiting),
+        _count(None if copied else value.in_call),
+        _count(None if copied else value.waiting),
         _walk(value, snapshot.at),
         ("-" if age is None else brief(age) + ("!" if stale else ""), "yellow" if stale else ""),
     ]

@@ -174,6 +174,14 @@ def test_a_region_whose_measurements_are_old_says_so() -> None:
     assert "43s!" in shown(replace(snapshot, regions=(par,)), View(), 100)
 
 
+def test_a_standby_does_not_claim_the_consultations_that_it_has_copies_of() -> None:
+    snapshot = night()
+    par = snapshot.regions[0]
+    here = Held(RegionState(True, "", "standby"), NOW)
+    lines = shown(replace(snapshot, regions=(replace(par, state=here),)), View(), 100).splitlines()
+    assert lines[2].split()[:9] == ["»fr-par", "ready", "standby", "-", "128.4", "1.53%", "-", "-", "42s"]
+
+
 def test_alerting_without_its_watchdog_is_news() -> None:
     snapshot = night()
     par = replace(snapshot.regions[0], alerts=Held((), NOW))

@@ -1,0 +1,61 @@
+"""Budgets and the dashboard of the platform as it runs: everything that is promised is measured."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.cluster.conftest import RunningPlatform
+from vitalops.slo.objectives import objectives_of
+
+SECONDS = 300
+"""A Prometheus that has just begun has its first recorded minute after two."""
+
+
+def eventually(running: RunningPlatform, *arguments: str, until: Any) -> Any:
+    """What the command prints, once `until` holds of it."""
+    end = time.monotonic() + SECONDS
+    while True:
+        done = running.vitalops(*arguments, "--output", "json", check=False)
+        found = json.loads(done.stdout) if done.stdout else {}
+        if found and until(found):
+            return found
+        if time.monotonic() > end:
+            pytest.fail(f"vitalops {' '.join(arguments)} exited {done.returncode}: {found or done.stderr}")
+        time.sleep(5)
+
+
+def test_every_objective_of_the_pair_is_measured_in_both_regions(running_platform: RunningPlatform) -> None:
+    found = eventually(
+        running_platform, "slo", "status", until=lambda report: report["verdict"] in ("ok", "exhausted")
+    )
+    promised = {slo.id for slo in objectives_of(running_platform.platform, running_platform.pair)}
+    assert {each["slo"] for each in found["slos"]} == promised
+    for each in found["slos"]:
+        assert each["missing"] == {}, each
+        assert each["state"] in ("ok", "burning", "exhausted", "no-traffic"), each
+        if each["state"] == "no-traffic":
+            assert each["attained"] is None
+        else:
+            assert 0 <= each["attained"] <= 1
+
+
+def test_one_look_at_everything(running_platform: RunningPlatform) -> None:
+    def complete(found: dict[str, Any]) -> bool:
+        held = [region[kind] for region in found["regions"] for kind in ("state", "vitals", "alerts")]
+        return all(each["value"] is not None and not each["problem"] for each in held)
+
+    found = eventually(running_platform, "watch", "--once", until=complete)
+    primary, standby = found["regions"]
+    assert primary["active"]
+    assert not standby["active"]
+    assert primary["state"]["value"]["role"] == "primary"
+    assert standby["state"]["value"]["role"] == "standby"
+    assert standby["vitals"]["value"]["streaming"] is True
+    for region in found["regions"]:
+        assert region["vitals"]["value"]["age"] < 15
+        names = {alert["labels"]["alertname"] for alert in region["alerts"]["value"]}
+        assert "Watchdog" in names
