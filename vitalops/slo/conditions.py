@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from vitalops.conventions import METRIC_SLO, METRIC_TRAFFIC, RECORD_BAD, RECORD_EVENTS, RECORD_RATIO
 from vitalops.slo.binomial import fewest_events, most_events
+from vitalops.slo.budget import Counts
 from vitalops.slo.objectives import Slo
 from vitalops.slo.promql import duration, number, selector
 from vitalops.slo.windows import Settling, Window, Windows
@@ -28,19 +29,6 @@ HALF = 0.5
 def budget_of(slo: Slo) -> float:
     """Share of events that may be bad, free of the noise of 1 - objective."""
     return float(1 - Decimal(repr(slo.objective)))
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Events and failures of one window."""
-
-    events: float
-    bad: float
-
-    @property
-    def ratio(self) -> float | None:
-        """Share of bad events; None without events, as the recorded ratio is absent."""
-        return self.bad / self.events if self.events > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
