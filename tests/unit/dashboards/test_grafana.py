@@ -9,6 +9,9 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models import dashboard as parts
 
 from dashboards.compile import compile_dashboards, dashboards_of
 from dashboards.layout import COLUMNS, place
@@ -139,3 +142,15 @@ def test_a_service_in_an_overview_leads_to_its_dashboard(files: Mapping[str, str
     uid = json.loads(files["service.json"])["uid"]
     assert links["Objectives"].startswith(f"/d/{uid}?var-service=${{__data.fields.service}}&")
     assert links["Requests by service"].startswith(f"/d/{uid}?var-service=${{__field.labels.proxy}}&")
+
+
+def test_grafanas_own_types_take_every_file(files: Mapping[str, str]) -> None:
+    register_default_plugins()
+    for page in pages(files):
+        again = json.loads(json.dumps(parts.Dashboard.from_json(page), cls=JSONEncoder))
+        for field in ("uid", "templating", "links", "time"):
+            assert again[field] == page[field]
+        for key in ("id", "type", "gridPos", "targets"):
+            assert [panel.get(key) for panel in again["panels"]] == [
+                panel.get(key) for panel in page["panels"]
+            ]
