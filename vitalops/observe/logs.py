@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -141,7 +142,7 @@ def expression(region: str, query: LogQuery) -> str:
     if len(query.services) == 1:
         selector.append(f"service={_quoted(query.services[0])}")
     elif query.services:
-        selector.append(f"service=~{_quoted('|'.join(query.services))}")
+        selector.append(f"service=~{_quoted('|'.join(map(re.escape, query.services)))}")
     parts = [f"{{{', '.join(selector)}}}"]
     if query.text:
         parts.append(f"|= {_quoted(query.text)}")

@@ -99,22 +99,18 @@ class JaegerTraces:
             response = self._session.get(
                 f"{self._url}/{path}", params=params, timeout=(CONNECT_SECONDS, self._timeout)
             )
-            kind = response.headers.get("content-type", "")
-            body: Any = response.json() if kind.startswith("application/json") else None
-        except requests.exceptions.JSONDecodeError as error:
-            raise RemoteError(
-                f"region {self._name}: {WHAT} answered with something that is no JSON"
-            ) from error
         except requests.RequestException as error:
             raise unreachable(self._name, WHAT, error) from error
+        # Whatever it says of its type: Jaeger's own errors are JSON in text/plain.
+        body = _document(response.text)
         # Jaeger says itself that it has no such trace; the API server's 404 is another thing.
-        if missing and response.status_code == 404 and isinstance(body, dict) and "errors" in body:
+        if missing and response.status_code == 404 and "errors" in body:
             return []
         if response.status_code != 200:
-            raise refusal(self._name, WHAT, response.status_code, response.text)
-        if not isinstance(body, dict) or "data" not in body:
+            raise refusal(self._name, WHAT, response.status_code, _told(body) or response.text)
+        if "data" not in body:
             raise RemoteError(f"region {self._name}: {WHAT} answered with something else than traces")
-        return cast(dict[str, Any], body)["data"]
+        return body["data"]
 
     def _read(self, data: Any) -> list[Trace]:
         try:
@@ -124,6 +120,19 @@ class JaegerTraces:
                 f"region {self._name}: {WHAT} shows traces that cannot be read: {error}"
             ) from error
         return [trace for trace in traces if trace.spans]
+
+
+def _document(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return cast(dict[str, Any], found) if isinstance(found, dict) else {}
+
+
+def _told(body: Mapping[str, Any]) -> str:
+    """Jaeger's own words for what is wrong."""
+    return "; ".join(str(error["msg"]) for error in body.get("errors") or () if "msg" in error)
 
 
 def _trace(region: str, item: Mapping[str, Any]) -> Trace:
