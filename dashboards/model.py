@@ -43,6 +43,17 @@ class Colour(StrEnum):
     QUIET = "text"
 
 
+MEANINGS: Final = (
+    (("2xx", "completed", "good", "passed", "signed", "delivered"), Colour.GOOD),
+    (("4xx", "missed", "late", "pending"), Colour.WARNING),
+    (("5xx", "dropped", "poor", "failed", "dead"), Colour.BAD),
+    (("1xx", "3xx", "raised"), Colour.NEUTRAL),
+    (("other", "cancelled", "unclassified"), Colour.QUIET),
+)
+"""Colours of what programs call their answers, outcomes and states: values of the labels below."""
+MEANT_LABELS: Final = ("code", "outcome", "state")
+
+
 class Look(StrEnum):
     LINES = "timeseries"
     STACKED = "stacked"

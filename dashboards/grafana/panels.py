@@ -23,7 +23,7 @@ from grafana_foundation_sdk.models import heatmap as heatmap_kinds
 from grafana_foundation_sdk.models import prometheus as prometheus_kinds
 
 from dashboards.layout import Heading, Note, Placed
-from dashboards.model import SERVICE_UID, Colour, Line, Look, Panel, Query, State
+from dashboards.model import MEANINGS, MEANT_LABELS, SERVICE_UID, Colour, Line, Look, Panel, Query, State
 
 DATASOURCE: Final = "datasource"
 """The variable that every panel asks: dashboards name no data source of their own."""
@@ -87,6 +87,9 @@ def _panel(panel: Panel) -> Any:
         made = made.with_target(_target(query, letter, panel.look))
         if query.colour is not None and panel.look is not Look.TABLE:
             made = made.override_by_query(letter, [_fixed(query.colour)])
+    if any(f"{{{{{label}}}}}" in query.legend for query in panel.queries for label in MEANT_LABELS):
+        for words, colour in MEANINGS:
+            made = made.override_by_regexp(f"/(^| )({'|'.join(words)})( |$)/", [_fixed(colour)])
     return made
 
 

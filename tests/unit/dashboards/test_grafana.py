@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from itertools import combinations
@@ -154,3 +155,15 @@ def test_grafanas_own_types_take_every_file(files: Mapping[str, str]) -> None:
             assert [panel.get(key) for panel in again["panels"]] == [
                 panel.get(key) for panel in page["panels"]
             ]
+
+
+def test_a_server_error_is_red_everywhere(files: Mapping[str, str]) -> None:
+    found = [
+        override["properties"]
+        for page in pages(files)
+        for panel in page["panels"]
+        for override in panel.get("fieldConfig", {}).get("overrides", [])
+        if override["matcher"]["id"] == "byRegexp" and re.search(override["matcher"]["options"][1:-1], "5xx")
+    ]
+    assert len(found) > 3
+    assert all(each == [{"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}}] for each in found)
