@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -171,7 +171,7 @@ def load(url: str, ca_file: Path, rate: float = RATE) -> Iterator[Load]:
         thread.join(timeout=60)
 
 
-def wait_until(what: str, seen: Any, seconds: float) -> None:
+def wait_until(what: str, seen: Callable[[], object], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not seen():
         if time.monotonic() >= deadline:

@@ -48,6 +48,12 @@ class Receiver:
                 if each.status == status and each.at >= since and each.is_about(labels)
             ]
 
+    def pending(self, labels: Mapping[str, str]) -> bool:
+        """Whether the last notice about alerts with these labels said that they fire."""
+        with self._news:
+            said = [each.status for each in self.notices if each.is_about(labels)]
+        return bool(said) and said[-1] == "firing"
+
     def wait_for(
         self,
         labels: Mapping[str, str],

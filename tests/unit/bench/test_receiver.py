@@ -33,6 +33,8 @@ def test_the_first_notice_about_an_alert_is_waited_for() -> None:
     with receiver("t") as pager:
         labels = {"alertname": "Burn", "slo": "a", "severity": "page"}
         send(pager, "t", ("firing", labels | {"slo": "b"}), ("firing", labels), ("resolved", labels))
+        assert pager.pending({"slo": "b"})
+        assert not pager.pending({"slo": "a"})
         notice = pager.wait_for({"slo": "a"}, "resolved", 1)
         assert (notice.status, notice.labels) == ("resolved", labels)
         with pytest.raises(TimeoutError, match="no firing notice .* received: Burn firing, Burn resolved"):
