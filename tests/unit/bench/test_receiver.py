@@ -37,5 +37,5 @@ def test_the_first_notice_about_an_alert_is_waited_for() -> None:
         assert not pager.pending({"slo": "a"})
         notice = pager.wait_for({"slo": "a"}, "resolved", 1)
         assert (notice.status, notice.labels) == ("resolved", labels)
-        with pytest.raises(TimeoutError, match="no firing notice .* received: Burn firing, Burn resolved"):
+        with pytest.raises(TimeoutError, match=r"no firing notice .* received: Burn firing, Burn resolved"):
             pager.wait_for({"slo": "a"}, "firing", 0, since=time.time() + 60)
