@@ -10,6 +10,7 @@ from vitalops.conventions import (
     ALERT_TARGET_DOWN,
     ALERT_WATCHDOG,
     JOB_PEER,
+    METRIC_REGION,
     METRIC_RUNBOOK,
     METRIC_SERVICE,
     METRIC_SEVERITY,
@@ -36,12 +37,13 @@ def infrastructure(
     peer: tuple[PlannedWork, ...],
 ) -> Iterator[str]:
     """The rules of one region. `here` and `peer`: planned work on the whole of it, and of the paired region."""
+    region = labels[METRIC_REGION]
     yield alert(
         ALERT_PEER_UNREACHABLE,
         _outside(f'max(up{{job="{JOB_PEER}"}}) == 0', peer),
         {METRIC_SEVERITY: SEVERITY_PAGE, **labels, METRIC_RUNBOOK: "region-failover"},
         {
-            "summary": "The paired region does not answer {{ $labels.region }}",
+            "summary": f"The paired region does not answer {region}",
             "description": f"Its gateway has not been reached for {PEER_FOR} seconds.",
             METRIC_RUNBOOK: "region-failover",
         },
@@ -74,7 +76,7 @@ def infrastructure(
         _outside(f"max({behind}\nor {stopped})", (*here, *peer)),
         {METRIC_SEVERITY: SEVERITY_TICKET, **labels, METRIC_RUNBOOK: "region-failover"},
         {
-            "summary": "The standby database in {{ $labels.region }} does not keep up",
+            "summary": f"The standby database in {region} does not keep up",
             "description": f"It does not receive what the paired region writes, or is more than {pair.rpo_seconds} s "
             f"behind (rpo_seconds of {pair.name}), for {LAG_FOR} seconds.",
             METRIC_RUNBOOK: "region-failover",
@@ -86,7 +88,7 @@ def infrastructure(
         "vector(1)",
         {METRIC_SEVERITY: SEVERITY_NONE, **labels},
         {
-            "summary": "Alerting works in {{ $labels.region }}",
+            "summary": f"Alerting works in {region}",
             "description": "Always firing: whoever no longer receives it must suspect alerting itself.",
         },
     )
