@@ -104,6 +104,8 @@ class BudgetStatus:
     state: State
     regions: tuple[str, ...]
     missing: dict[str, State]
+    partial: bool
+    """Whether a region's data is not in the numbers, and another's is."""
     events: float | None
     bad: float | None
     attained: float | None
@@ -115,11 +117,6 @@ class BudgetStatus:
     newest: datetime | None
     history: tuple[float | None, ...]
     """Share of the window's budget that was left at the end of each of its parts; None before there was data."""
-
-    @property
-    def partial(self) -> bool:
-        """Whether a region's data is not in the numbers, and another's is."""
-        return bool(self.missing) and len(self.missing) < len(self.regions)
 
 
 def budget_left(counts: Counts, budget: float) -> float | None:
@@ -168,6 +165,7 @@ def status_of(slo: Slo, scope: str, measures: Sequence[RegionMeasure], window: t
     burn_1h = burn_rate(_sum([each.hour for each in current if each.hour]), slo.budget)
     burn_6h = burn_rate(_sum([each.six_hours for each in current if each.six_hours]), slo.budget)
     burn = burn_6h if burn_1h is None else burn_1h
+    missing = _missing(slo, measures, current)
     covered = max((measure.covered for measure in counted), default=0.0)
     return BudgetStatus(
         scope=scope,
@@ -178,7 +176,8 @@ def status_of(slo: Slo, scope: str, measures: Sequence[RegionMeasure], window: t
         window_days=window / timedelta(days=1),
         state=_state(measures, counted, current, left, burn),
         regions=tuple(measure.region for measure in measures),
-        missing=_missing(slo, measures, current),
+        missing=missing,
+        partial=0 < len(missing) < len(measures),
         events=total.events if total else None,
         bad=total.bad if total else None,
         attained=None if total is None or total.ratio is None else 1.0 - total.ratio,
@@ -263,7 +262,7 @@ def _sum(counts: Sequence[Counts]) -> Counts | None:
 
 
 def worst_first(status: BudgetStatus) -> tuple[int, float, str, str]:
-    """Sort key: what is spent, what burns, what could not be measured, the rest by what is left, what has no traffic."""
+    """Sort key: spent, burning, not measured, the rest by what is left, and last what has no traffic."""
     order = {State.EXHAUSTED: 0, State.BURNING: 1, State.OK: 3, State.NO_TRAFFIC: 4}
     left = 1.0 if status.budget_left is None else status.budget_left
     return order.get(status.state, 2), left, status.slo, status.scope

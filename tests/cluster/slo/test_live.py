@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from cli.sources import through_region
 from tests.cluster.conftest import RunningPlatform
+from vitalops import conventions as c
 from vitalops.slo.objectives import objectives_of
 
 SECONDS = 300
@@ -41,6 +43,27 @@ def test_every_objective_of_the_pair_is_measured_in_both_regions(running_platfor
             assert each["attained"] is None
         else:
             assert 0 <= each["attained"] <= 1
+
+
+def test_the_budget_that_is_shown_is_the_one_that_alerts_go_by(running_platform: RunningPlatform) -> None:
+    """Summed here from the base in parts of the window, and recorded in the region from one sum over all of it."""
+    region = running_platform.pair.primary
+    metrics = through_region(running_platform.platform, region, 30)()
+    for _ in range(10):
+        # A minute may end between the two questions.
+        recorded = {
+            sample.labels[c.METRIC_SLO]: sample.value for sample in metrics.instant(c.RECORD_BUDGET_LEFT)
+        }
+        done = running_platform.vitalops("slo", "status", "--region", region, "--output", "json", check=False)
+        shown = {
+            each["slo"]: each["budget_left"]
+            for each in json.loads(done.stdout)["slos"]
+            if each["budget_left"] is not None
+        }
+        if shown and shown == pytest.approx(recorded, rel=1e-6):
+            return
+        time.sleep(7)
+    assert shown == pytest.approx(recorded, rel=1e-6)
 
 
 def test_one_look_at_everything(running_platform: RunningPlatform) -> None:

@@ -152,6 +152,21 @@ def test_keys_resizing_and_a_source_that_dies(history: Path, tmp_path: Path) -> 
         assert session.restored
 
 
+def test_a_source_that_hangs_and_comes_back(history: Path, tmp_path: Path) -> None:
+    with prometheus(history) as served, watching(served, tmp_path) as session:
+        session.until("audit")
+        served.process.send_signal(signal.SIGSTOP)
+        try:
+            session.until("unreachable since ")
+            later = session.read(3.5)
+            assert len(re.findall(r"\d\d:\d\d:\d\d UTC", later)) >= 3, "the rest of the screen goes on"
+        finally:
+            served.process.send_signal(signal.SIGCONT)
+        session.until("no API")
+        session.type("q")
+        assert session.ended() == 0
+
+
 def test_a_quiet_screen_costs_a_slow_line_little(history: Path, tmp_path: Path) -> None:
     with prometheus(history) as served, watching(served, tmp_path) as session:
         session.until("audit")
