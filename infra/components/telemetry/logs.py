@@ -99,6 +99,8 @@ def configuration(args: RegionArgs) -> dict[str, Any]:
             # All that is kept, and a day more for clocks and rounding.
             "max_query_length": f"{hours + 24}h",
             "max_query_parallelism": 4,
+            # A week in an hour's pieces would be 168 questions, most of which the first answers end.
+            "split_queries_by_interval": "24h",
             "query_timeout": "30s",
             "ingestion_rate_mb": 8,
             "ingestion_burst_size_mb": 16,
