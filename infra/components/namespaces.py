@@ -39,8 +39,8 @@ def quota(name: str, args: RegionArgs) -> Manifest:
         c.NAMESPACE_MEDIA: [(args.platform.media.resources, args.platform.media.replicas)],
         c.NAMESPACE_GATEWAY: [(args.platform.gateway.resources, args.platform.gateway.replicas)],
         c.NAMESPACE_SERVICES: [(service.resources, service.replicas.maximum) for service in args.services],
-        c.NAMESPACE_TELEMETRY: telemetry_demands(c.NAMESPACE_TELEMETRY),
-        c.NAMESPACE_AGENTS: telemetry_demands(c.NAMESPACE_AGENTS),
+        c.NAMESPACE_TELEMETRY: telemetry_demands(c.NAMESPACE_TELEMETRY, args),
+        c.NAMESPACE_AGENTS: telemetry_demands(c.NAMESPACE_AGENTS, args),
     }[name]
     pods = sum(count for _, count in demands)
     cpu = sum(cores(resources.cpu) * count for resources, count in demands)

@@ -23,7 +23,7 @@ from infra.components.telemetry.scrape import (
     RULES_FOLDER,
     compile_scrape,
 )
-from infra.components.telemetry.sizes import SIZES
+from infra.components.telemetry.sizes import size_of
 from infra.components.telemetry.workload import DATA_VOLUME, container, service, stateful_set
 from vitalops import conventions as c
 
@@ -34,6 +34,8 @@ ROLE: Final = "vitalops:prometheus"
 _SHARE_OF_VOLUME: Final = 0.8
 # Go collects harder near this share of the memory limit.
 _SHARE_OF_MEMORY: Final = 0.8
+_SHARE_OF_QUERY: Final = 0.25
+_SAMPLE_BYTES: Final = 16
 
 
 def cluster_role(args: RegionArgs) -> Manifest:
@@ -76,6 +78,9 @@ def flags(args: RegionArgs) -> list[str]:
     """The command line. Settings that can change while it runs are in files instead."""
     telemetry = args.platform.telemetry
     blocks = int(mebibytes(telemetry.storage) * _SHARE_OF_VOLUME)
+    samples = int(
+        mebibytes(size_of(c.PROMETHEUS_SERVICE, args).memory) * _SHARE_OF_QUERY * 2**20 / _SAMPLE_BYTES
+    )
     return [
         f"--config.file={CONFIG_FOLDER}/prometheus.yml",
         f"--storage.tsdb.path={DATA_FOLDER}",
@@ -84,8 +89,8 @@ def flags(args: RegionArgs) -> list[str]:
         f"--web.listen-address=:{c.PROMETHEUS_PORT}",
         "--query.timeout=30s",
         "--query.max-concurrency=8",
-        # Samples that one query may hold at once, 16 bytes each: more would end the process instead of the query.
-        "--query.max-samples=5000000",
+        # What one query may hold at once: more would end the process instead of the query.
+        f"--query.max-samples={samples}",
         "--log.format=json",
         "--log.level=warn",
     ]
@@ -94,7 +99,7 @@ def flags(args: RegionArgs) -> list[str]:
 def workloads(args: RegionArgs) -> list[Manifest]:
     """The StatefulSet. Changed rules and scrape settings reach it while it runs, see `reload`."""
     name = c.PROMETHEUS_SERVICE
-    memory = int(mebibytes(SIZES[name].memory) * _SHARE_OF_MEMORY)
+    memory = int(mebibytes(size_of(name, args).memory) * _SHARE_OF_MEMORY)
     made = container(
         name,
         args,

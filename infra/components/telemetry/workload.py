@@ -13,7 +13,7 @@ from infra.components.kit import (
     pod_security,
     resources,
 )
-from infra.components.telemetry.sizes import SIZES, namespace_of
+from infra.components.telemetry.sizes import namespace_of, size_of
 from vitalops import conventions as c
 
 DATA_VOLUME = "data"
@@ -53,7 +53,7 @@ def container(name: str, args: RegionArgs, image: str, **more: object) -> Manife
         "name": name,
         "image": args.images[image],
         "imagePullPolicy": args.pull_policy,
-        "resources": resources(SIZES[name]),
+        "resources": resources(size_of(name, args)),
         "securityContext": container_security(),
         **more,
     }

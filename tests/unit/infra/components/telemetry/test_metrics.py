@@ -21,7 +21,7 @@ from infra.components.telemetry.rulefiles import MOST_BYTES, MOST_MAPS, packed
 from infra.components.telemetry.sizes import SIZES, demands
 from vitalops import conventions as c
 from vitalops.errors import UsageError
-from vitalops.model.platform import ClusterContext
+from vitalops.model.platform import ClusterContext, Replicas
 from vitalops.model.telemetry import Alerting, Webhook
 from vitalops.slo.catalogue import CATALOGUE, HISTOGRAM_SUFFIXES
 
@@ -313,7 +313,7 @@ def test_the_quota_has_room_for_all_parts(region: Region) -> None:
     args = region("fr-par")
     assert {part.name for part in PARTS} <= set(SIZES)
     hard = quota(c.NAMESPACE_TELEMETRY, args)["spec"]["hard"]
-    needed = sum(mebibytes(size.memory) * count for size, count in demands(c.NAMESPACE_TELEMETRY))
+    needed = sum(mebibytes(size.memory) * count for size, count in demands(c.NAMESPACE_TELEMETRY, args))
     assert mebibytes(hard["limits.memory"]) >= needed
 
 
@@ -343,3 +343,22 @@ def test_no_metric_that_a_dashboard_asks_the_cluster_for_is_dropped(region: Regi
     ):
         sample = {"__name__": name, "pod": "records-5d4ff6fb74-685mc", "namespace": c.NAMESPACE_SERVICES}
         assert relabelled(found[job]["metric_relabel_configs"], sample) is not None, name
+
+
+def test_prometheus_grows_with_what_it_scrapes(region: Region) -> None:
+    args = region("fr-par")
+    many = {
+        name: service.model_copy(update={"replicas": Replicas(minimum=2, maximum=10)})
+        for name, service in args.platform.services.items()
+    }
+    grown = dataclasses.replace(args, platform=args.platform.model_copy(update={"services": many}))
+
+    def limit(made: RegionArgs) -> int:
+        (workload,) = prometheus.workloads(made)
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        return mebibytes(container["resources"]["limits"]["memory"])
+
+    assert limit(args) == 384
+    assert limit(grown) > 4 * limit(args)
+    hard = quota(c.NAMESPACE_TELEMETRY, grown)["spec"]["hard"]
+    assert mebibytes(hard["limits.memory"]) >= limit(grown)
