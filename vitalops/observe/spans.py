@@ -108,8 +108,9 @@ class Trace:
 
     @property
     def name(self) -> str:
-        """What the first span did."""
-        return min(self.spans, key=began).name
+        """What the first span did; where it is only called after its service, as the gateway's are, the next one."""
+        ordered = sorted(self.spans, key=began)
+        return next((span.name for span in ordered if span.name != span.service), ordered[0].name)
 
 
 def began(span: Span) -> tuple[datetime, timedelta, str]:

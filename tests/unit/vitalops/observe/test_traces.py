@@ -39,7 +39,7 @@ def jaeger(recorded: Recorded, session: requests.Session) -> JaegerTraces:
 def test_a_recorded_trace_runs_from_the_gateway_to_the_statement(jaeger: JaegerTraces) -> None:
     trace = jaeger.trace(ID)
     assert trace is not None
-    assert (trace.id, trace.region, trace.name) == (ID, "fr-par", "gateway")
+    assert (trace.id, trace.region, trace.name) == (ID, "fr-par", "GET /v1/appointments/{appointment_id}")
     assert trace.services == ("gateway", "scheduling", "audit")
     (root,) = trace.roots
     told = [(depth, each.service, each.name) for depth, each in root.walk()]
