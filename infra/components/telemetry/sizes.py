@@ -26,8 +26,8 @@ SIZES: Final[Mapping[str, Resources]] = {
 _ON_EACH_NODE: Final = frozenset({c.COLLECTOR})
 
 
-# Prometheus holds the series of each pod that it scrapes, and those of pods that are gone for up to three hours. With nine
-# services, an hour after several rollouts, 157 MB were in use; the rest is room for queries and compactions.
+# Prometheus holds the series of each pod that it scrapes, and those of pods that are gone for up to three hours. With
+# nine services, soon after several rollouts, 157 MB were in use; the rest is room for queries and compactions.
 _PROMETHEUS_BASE_MEBIBYTES: Final = 240
 _PROMETHEUS_MEBIBYTES_A_POD: Final = 16
 
