@@ -60,7 +60,7 @@ class Story:
         self.expected.append(
             {
                 "expr": expression,
-                "eval_time": duration(at),
+                "eval_time": f"{at}s",
                 "exp_samples": [{"labels": labels, "value": value} for labels, value in samples],
             }
         )
@@ -81,7 +81,7 @@ class Story:
         """All alerts of that name that fire are this one."""
         self.annotated.append(
             {
-                "eval_time": duration(at),
+                "eval_time": f"{at}s",
                 "alertname": alert,
                 "exp_alerts": [{"exp_labels": dict(labels), "exp_annotations": dict(annotations)}],
             }
