@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from vitalops.errors import UsageError
 from vitalops.model.platform import Platform
-from vitalops.slo.status import Source
+from vitalops.slo.status import Prometheus
 
 if TYPE_CHECKING:
     from vitalops.ports.metrics import MetricsSource
@@ -18,7 +18,7 @@ _SCHEMES: Final = ("http://", "https://")
 
 def sources(
     platform: Platform, regions: Sequence[str], named: Sequence[str], *, timeout: float = 30.0
-) -> tuple[Source, ...]:
+) -> tuple[Prometheus, ...]:
     """One source for each of `regions`. `named` holds what --prometheus was given: `URL` or `REGION=URL`.
 
     A URL without a region answers for every region that has none of its own. Raises UsageError for what is neither.
@@ -38,11 +38,14 @@ def sources(
     rest = tuple(region for region in regions if region not in own)
     if len(common) > 1 or (common and not rest):
         raise UsageError("--prometheus: more URLs than regions to ask them for", hint="give REGION=URL")
-    made = [Source(region, (region,), at_url(region, url, timeout)) for region, url in own.items()]
+    made = [Prometheus(region, (region,), at_url(region, url, timeout)) for region, url in own.items()]
     if common:
         name = " and ".join(rest)
-        return (*made, Source(name, rest, at_url(name, common[0], timeout)))
-    return (*made, *(Source(region, (region,), through_region(platform, region, timeout)) for region in rest))
+        return (*made, Prometheus(name, rest, at_url(name, common[0], timeout)))
+    return (
+        *made,
+        *(Prometheus(region, (region,), through_region(platform, region, timeout)) for region in rest),
+    )
 
 
 def _split(given: str) -> tuple[str | None, str]:

@@ -17,7 +17,7 @@ from vitalops.slo.readings import BUCKETS, Answers, Key, Readings, WindowAnswers
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Prometheus:
     """A Prometheus, and the regions whose series it is asked for.
 
     `connect` may raise VitalopsError, as the queries may: a source that cannot be asked is part of the answer.
@@ -89,7 +89,7 @@ class SloReport:
         return codes[self.verdict]
 
 
-def slo_status(sources: Sequence[Source], scopes: Sequence[Scope], question: Question) -> SloReport:
+def slo_status(sources: Sequence[Prometheus], scopes: Sequence[Scope], question: Question) -> SloReport:
     """Ask every source at once. Never raises for a source: what did not answer is `unreachable` in the report."""
     slos = tuple({slo.id: slo for scope in scopes for slo in scope.slos}.values())
     with ThreadPoolExecutor(max_workers=max(len(sources), 1)) as pool:
@@ -127,7 +127,7 @@ def verdict(sources: Sequence[SourceState], statuses: Sequence[BudgetStatus]) ->
 
 
 def ask(
-    source: Source, slos: Sequence[Slo], question: Question
+    source: Prometheus, slos: Sequence[Slo], question: Question
 ) -> tuple[SourceState, Mapping[Key, RegionMeasure]]:
     """What one source says of every objective in each of its regions."""
     try:
@@ -143,7 +143,7 @@ def ask(
 
 
 def _read(
-    source: Source, metrics: MetricsSource, slos: Sequence[Slo], question: Question
+    source: Prometheus, metrics: MetricsSource, slos: Sequence[Slo], question: Question
 ) -> tuple[SourceState, Mapping[Key, RegionMeasure]]:
     if not slos:
         return SourceState(source.name, source.regions, reachable=True), {}

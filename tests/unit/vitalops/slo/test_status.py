@@ -15,7 +15,7 @@ from vitalops.slo import queries
 from vitalops.slo.budget import State
 from vitalops.slo.objectives import Slo
 from vitalops.slo.readings import BUCKETS
-from vitalops.slo.status import Question, Scope, SloReport, Source, Verdict, slo_status
+from vitalops.slo.status import Prometheus, Question, Scope, SloReport, Verdict, slo_status
 
 NOW = datetime(2026, 11, 22, 21, 0, tzinfo=UTC)
 MONTH = timedelta(days=30)
@@ -79,11 +79,11 @@ class Region:
             self._ages.append(Sample(labels, age, NOW))
         return self
 
-    def source(self) -> Source:
+    def source(self) -> Prometheus:
         self.metrics.instants[queries.recent(self.slos)] = tuple(self._recent)
         self.metrics.instants[queries.ages(self.slos)] = tuple(self._ages)
         self.metrics.ranges.update({query: tuple(series) for query, series in self._ranges.items()})
-        return Source(self.name, (self.name,), lambda: self.metrics)
+        return Prometheus(self.name, (self.name,), lambda: self.metrics)
 
 
 def ask(*regions: Region, slos: tuple[Slo, ...] = SLOS, question: Question = QUESTION) -> SloReport:
@@ -172,7 +172,7 @@ def test_a_source_that_cannot_be_connected_is_unreachable() -> None:
         raise RemoteError("region fr-par: its kubeconfig cannot be used")
 
     report = slo_status(
-        [Source("fr-par", ("fr-par",), refuse)], [Scope("fr-par", ("fr-par",), SLOS)], QUESTION
+        [Prometheus("fr-par", ("fr-par",), refuse)], [Scope("fr-par", ("fr-par",), SLOS)], QUESTION
     )
     assert {status.state for status in report.slos} == {State.UNREACHABLE}
     assert {status.attained for status in report.slos} == {None}
