@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -36,6 +34,7 @@ from services.records.models import ResourceRow, VersionRow
 from services.records.monitor import Finding, finding_of, is_watched
 from services.records.outcomes import FhirRoute, fhir_problems, invalid_resource
 from services.records.rights import check_access, check_writer
+from services.records.searching import check_parameters, links, reference, tokens, whose
 
 _USUAL = fhir_problems(400, 401, 403, 404, 422, 503)
 _WRITING = _USUAL | fhir_problems(409)
@@ -215,25 +214,25 @@ def search(
     offset: Annotated[int, Query(alias="_offset", ge=0, le=100_000)] = 0,
 ) -> Response:
     """Search in one patient's record: a patient's own, or the one that a practitioner names."""
-    _check_parameters(kind, request)
-    whose = _whose(principal, kind, patient or subject, resource_id)
+    check_parameters(kind, request)
+    patient_searched = whose(principal, kind, patient or subject, resource_id)
     found = store.Search(
         type=kind,
-        patient=whose,
+        patient=patient_searched,
         id=resource_id or "",
-        encounter=_reference(encounter, "Encounter"),
-        codes=_tokens(code),
+        encounter=reference(encounter, "Encounter"),
+        codes=tokens(code),
         count=count,
         offset=offset,
     )
-    _record_read(context, session, principal, whose, kind)
+    _record_read(context, session, principal, patient_searched, kind)
     rows, total = store.find(session, found)
     base = f"{context.settings.issuer.removesuffix('/identity')}/records/fhir"
     return FhirResponse(
         bundle(
             [(f"{base}/{kind}/{row.id}", _present(row)) for row in rows],
             total=total,
-            links=_links(f"{base}/{kind}", request, found, total),
+            links=links(f"{base}/{kind}", request, found, total),
         )
     )
 
@@ -282,61 +281,6 @@ def _check_encounter(session: Session, resource: Resource, patient: str) -> None
         encounter = session.get(ResourceRow, ("Encounter", resource.encounter))
         if encounter is None or encounter.patient != patient:
             raise unprocessable("There is no such encounter of this patient.", type="unknown-encounter")
-
-
-def _check_parameters(kind: ResourceType, request: Request) -> None:
-    # An unknown filter that is quietly ignored shows more than was asked for: http.html#search lets a server refuse.
-    known = {"_id", "_count", "_offset", "patient", "subject", "encounter", "code"}
-    if kind != "Observation":
-        known -= {"encounter", "code"}
-    if kind == "Patient":
-        known -= {"patient", "subject"}
-    if not set(request.query_params) <= known:
-        raise ProblemError(400, "unknown-parameter", "Bad request", f"Search by: {', '.join(sorted(known))}.")
-
-
-def _whose(principal: Principal, kind: ResourceType, named: str | None, resource_id: str | None) -> str:
-    if kind == "Patient":
-        named = resource_id
-    if named is None:
-        if principal.role == "patient":
-            return principal.subject
-        raise ProblemError(400, "patient-missing", "Bad request", "Name the patient to search for.")
-    return _reference(named, "Patient")
-
-
-def _reference(value: str | None, kind: str) -> str:
-    """The id in `id` or `<kind>/id`; empty when there is none."""
-    if value is None:
-        return ""
-    identifier = value.removeprefix(f"{kind}/")
-    if not ID.fullmatch(identifier):
-        raise ProblemError(400, "bad-reference", "Bad request", f"A reference is an id or {kind}/id.")
-    return identifier
-
-
-def _tokens(code: str | None) -> list[store.Token]:
-    if code is None:
-        return []
-    tokens: list[store.Token] = []
-    for part in code.split(","):
-        system, bar, value = part.rpartition("|")
-        if not value or re.search(r"[\x00-\x1f]", part):
-            raise ProblemError(400, "bad-token", "Bad request", "A code is code or system|code.")
-        tokens.append((system if bar else None, value))
-    return tokens
-
-
-def _links(base: str, request: Request, found: store.Search, total: int) -> dict[str, str]:
-    given = dict(request.query_params)
-
-    def link(offset: int) -> str:
-        return f"{base}?{urlencode(given | {'_count': str(found.count), '_offset': str(offset)})}"
-
-    links = {"self": link(found.offset)}
-    if found.offset + found.count < total:
-        links["next"] = link(found.offset + found.count)
-    return links
 
 
 def _etag(version: int) -> str:
