@@ -17,9 +17,9 @@ from vitalops.slo.objectives import Slo
 from vitalops.slo.promql import duration, number, selector
 from vitalops.slo.windows import Settling, Window, Windows
 
-MOST_TESTED = 12
+MOST_TESTED = 10
 """Failures up to which the exact test decides. With more, the observed ratio alone is a fair estimate (its relative
-standard error is below 30 %), and waiting for significance would only delay the alert."""
+standard error is below a third), and waiting for significance would only delay the alert."""
 FEWEST_TESTED = 5
 """Failures up to which the exact test decides that burn is over."""
 HALF = 0.5
