@@ -21,8 +21,10 @@ import yaml
 
 from bench.measure import CommandFailed, Figure, repeated, seconds_of
 from bench.tsdb import DAY_SECONDS, Recorded, prometheus, write_blocks
+from infra.local.toolchain.system import ensure_system
 from vitalops import conventions as c
 from vitalops.model.loader import load_platform
+from vitalops.ports.progress import SilentProgress
 from vitalops.slo.objectives import Slo, objectives_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,6 +92,7 @@ def scrapes(begin: float, end: float) -> Iterator[tuple[float, float]]:
 
 def measure(runs: int) -> Figure:
     """Raises CommandFailed where the command says anything but that budgets are, or are not, spent."""
+    ensure_system(("prometheus", "promtool"), SilentProgress())
     with tempfile.TemporaryDirectory(prefix="vitalops-bench-") as scratch:
         path = larger_platform(Path(scratch))
         slos = objectives_of(load_platform(path, datetime.now(UTC).date()))
