@@ -14,7 +14,7 @@ from cli import backends, context
 from cli.commands import logs as logs_command
 from cli.log_text import one_line, printable
 from cli.main import run
-from cli.trace_text import bar, tree
+from cli.trace_text import bar
 from vitalops.errors import ExitCode, RemoteError
 from vitalops.observe.logs import FakeLogs, LogLine, LogQuery, nanoseconds
 from vitalops.observe.spans import Span, Trace
