@@ -148,6 +148,8 @@ ALERT_SLI_ABSENT: Final = "SliAbsent"
 ALERT_PEER_UNREACHABLE: Final = "RegionUnreachable"
 ALERT_TARGET_DOWN: Final = "TargetDown"
 ALERT_REPLICATION_LAG: Final = "ReplicationLagging"
+ALERT_PROBER_SILENT: Final = "ProberSilent"
+"""The prober runs and no longer walks, so that a quiet night looks like a good one."""
 ALERT_WATCHDOG: Final = "Watchdog"
 """Always firing: a receiver that no longer gets it knows that alerting itself is broken."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import ceil
 
 from vitalops.conventions import (
     ALERT_BURN,
@@ -27,10 +28,12 @@ from vitalops.conventions import (
 from vitalops.slo.catalogue import exporter_of
 from vitalops.slo.conditions import Evidence, budget_of, conditions_of, labels_of
 from vitalops.slo.emit import alert, plain
+from vitalops.slo.infrastructure import ACTIVE_REGION
 from vitalops.slo.objectives import Slo
 from vitalops.slo.promql import number, selector
 from vitalops.slo.recording import Service
 from vitalops.slo.sources import metrics_of
+from vitalops.slo.windows import BASE, DAY, MINUTE
 
 IDENTITY = ", ".join((METRIC_SLO, METRIC_SLI, METRIC_SERVICE, METRIC_REGION, METRIC_PAIR, METRIC_TRAFFIC))
 """Labels that tell one objective's alert from another's."""
@@ -38,8 +41,9 @@ ABSENT_FOR = 90
 """Seconds: longer than a pod takes to be replaced."""
 ABSENT_KEEP = 120
 """Seconds that an SLI must be there again, so that a pod that starts over and over is one alert."""
-ACTIVE_REGION = "max(patroni_primary) == 1"
-"""Non-empty in the region whose database takes writes: the only one that the prober walks through."""
+MEASURED_SHARE = 0.1
+"""Of its window's minutes, so many must have been measured before a budget counts as spent: the first bad minutes
+after a platform was set up are told by burn alerts, and say little about a month."""
 FROZEN = -1
 """Value of an alert that stays because its SLI cannot be measured; burn is never negative."""
 
@@ -105,13 +109,15 @@ def absent(service: Service, slo: Slo, labels: Mapping[str, str], *, probed: boo
 
 
 def exhausted(slo: Slo, labels: Mapping[str, str], significance: float) -> Iterator[str]:
-    """The whole error budget is spent, by more failures than chance."""
+    """The whole error budget is spent, by more failures than chance, and not just of the first hours of measuring."""
     own, window = labels_of(slo), f"{slo.window_days}d"
     evidence = Evidence.of(slo.sli.minimum_failures or 1, budget_of(slo), significance)
     enough = evidence.promql(selector(RECORD_EVENTS + window, own), selector(RECORD_BAD + window, own))
+    fewest = ceil(MEASURED_SHARE * slo.window_days * DAY / MINUTE)
     yield alert(
         ALERT_EXHAUSTED,
-        f"{selector(RECORD_BUDGET_LEFT, own)} <= 0\nand {enough}",
+        f"{selector(RECORD_BUDGET_LEFT, own)} <= 0\nand {enough}\n"
+        f"and count_over_time({selector(RECORD_EVENTS + BASE, own)}[{window}]) >= {fewest}",
         _labels(slo, SEVERITY_TICKET, labels),
         {
             "summary": f"{slo.service}: the error budget of {slo.sli_name} is spent",

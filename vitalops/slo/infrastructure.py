@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from vitalops.conventions import (
     ALERT_PEER_UNREACHABLE,
+    ALERT_PROBER_SILENT,
     ALERT_REPLICATION_LAG,
     ALERT_TARGET_DOWN,
     ALERT_WATCHDOG,
@@ -20,10 +21,15 @@ from vitalops.conventions import (
     SEVERITY_TICKET,
 )
 from vitalops.model.platform import FailoverPair
-from vitalops.model.telemetry import PlannedWork
+from vitalops.model.telemetry import PlannedWork, Prober
 from vitalops.slo.emit import alert
 from vitalops.slo.planned import now_inside
 
+ACTIVE_REGION = "max(patroni_primary) == 1"
+"""Non-empty in the region whose database takes writes: the only one that the prober walks through."""
+WALKS_MISSED = 5
+SILENCE = 300
+"""Walks, and seconds at least, without which a prober counts as stuck."""
 PEER_FOR = 10
 TARGET_FOR = 120
 LAG_FOR = 60
@@ -35,6 +41,7 @@ def infrastructure(
     labels: Mapping[str, str],
     here: tuple[PlannedWork, ...],
     peer: tuple[PlannedWork, ...],
+    prober: Prober,
 ) -> Iterator[str]:
     """The rules of one region. `here` and `peer`: planned work on the whole of it, and of the paired region."""
     region = labels[METRIC_REGION]
@@ -83,6 +90,23 @@ def infrastructure(
         },
         wait=LAG_FOR,
     )
+    if prober.enabled:
+        silence = max(WALKS_MISSED * prober.interval_seconds, SILENCE)
+        yield alert(
+            ALERT_PROBER_SILENT,
+            _outside(
+                f"time() - max(vitalops_prober_last_walk_timestamp_seconds) > {silence}\nand on () ({ACTIVE_REGION})",
+                (*here, *peer),
+            ),
+            {METRIC_SEVERITY: SEVERITY_TICKET, **labels, METRIC_RUNBOOK: "service-rollback"},
+            {
+                "summary": f"The prober in {region} does not walk",
+                "description": "Its last synthetic consultation ended {{ $value | humanizeDuration }} ago: what only "
+                "it measures is not measured.",
+                METRIC_RUNBOOK: "service-rollback",
+            },
+            wait=2 * prober.interval_seconds,
+        )
     yield alert(
         ALERT_WATCHDOG,
         "vector(1)",

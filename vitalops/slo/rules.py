@@ -74,6 +74,7 @@ class Compiler:
                             labels,
                             whole_region(work),
                             whole_region(work_in(self._platform, peer)),
+                            self._platform.telemetry.prober,
                         ),
                     )
                 ]

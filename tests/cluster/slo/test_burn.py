@@ -268,3 +268,20 @@ def test_the_standby_region_names_itself_in_its_alerts(
     responses(story, HOUR, lambda s: 0, lambda s: 1)
     story.fires(HOUR, ALERT_BURN, {**PAGE, "region": "fr-gra"})
     story.told(promtool, tmp_path, records(platform, "fr-gra"), without=NOT_FOR_PAGES)
+
+
+def test_failures_of_which_there_is_no_series_are_none(
+    promtool: str, tmp_path: Path, platform: Platform
+) -> None:
+    story = Story(step=60)
+    story.scraped(
+        RESPONSES, {"proxy": "records", "code": "2xx", "traffic": "real"}, counter(HOUR, lambda s: 1)
+    )
+    for name in (
+        "slo:errors:ratio5m",
+        "slo:errors:ratio1h",
+        "slo:errors:ratio6h",
+        "slo:bad_events:increase1m",
+    ):
+        story.expect(HOUR, f'{name}{{slo="records-answered"}}', (selector(name, ANSWERED_SERIES), 0))
+    story.told(promtool, tmp_path, records(platform), without=NOT_FOR_PAGES)

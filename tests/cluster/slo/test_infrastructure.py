@@ -10,6 +10,7 @@ import pytest
 from tests.cluster.slo.harness import Story, only
 from vitalops.conventions import (
     ALERT_PEER_UNREACHABLE,
+    ALERT_PROBER_SILENT,
     ALERT_REPLICATION_LAG,
     ALERT_TARGET_DOWN,
     ALERT_WATCHDOG,
@@ -149,4 +150,21 @@ def test_a_primary_does_not_lag(promtool: str, tmp_path: Path, platform: Platfor
     ):
         story.scraped(name, {"job": "patroni", **HERE}, [float(value)] * 40)
     story.never_fired(190, ALERT_REPLICATION_LAG, {})
+    story.told(promtool, tmp_path, infrastructure(platform))
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_prober_that_no_longer_walks_is_told_in_the_active_region(
+    promtool: str, tmp_path: Path, platform: Platform, active: bool
+) -> None:
+    story = Story()
+    ended = [float(min(second, 600) // 60 * 60) for second in range(0, 1500, 5)]
+    story.scraped("vitalops_prober_last_walk_timestamp_seconds", {"traffic": "synthetic"}, ended)
+    story.scraped("patroni_primary", {"pod": "postgres-0"}, [float(active)] * 300)
+    silent = labels("ticket", "service-rollback")
+    story.silent(1000, ALERT_PROBER_SILENT, silent)
+    if active:
+        story.fires(1080, ALERT_PROBER_SILENT, silent)
+    else:
+        story.never_fired(1490, ALERT_PROBER_SILENT, silent)
     story.told(promtool, tmp_path, infrastructure(platform))

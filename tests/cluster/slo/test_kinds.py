@@ -141,7 +141,7 @@ def test_budgets_are_what_is_left_of_the_bad_events_that_were_allowed(
     promtool: str, tmp_path: Path, platform: Platform
 ) -> None:
     """10 a second: of 72,000 in two hours 72 may fail and 53 do; of 108,000 in three hours 108 may and 162 do."""
-    tiers = {name: tier.model_copy(update={"window_days": 2}) for name, tier in platform.tiers.items()}
+    tiers = {name: tier.model_copy(update={"window_days": 1}) for name, tier in platform.tiers.items()}
     shorter = platform.model_copy(update={"tiers": tiers})
     story = Story(step=60)
     responses = {"proxy": "records", "traffic": "real"}
@@ -156,5 +156,8 @@ def test_budgets_are_what_is_left_of_the_bad_events_that_were_allowed(
     spent = labels("records", "answered", "service-rollback", severity="ticket")
     story.silent(2 * HOUR, ALERT_EXHAUSTED, spent)
     story.fires(3 * HOUR, ALERT_EXHAUSTED, spent)
+    # Of a day 2.4 hours must have been measured.
+    story.silent(8400, ALERT_EXHAUSTED, spent)
+    story.expect(8400, left + " < bool 0", (selector("", answered), 1))
     story.expect(3 * HOUR, 'slo:error_budget:remaining{slo="records-prompt"}')
     story.told(promtool, tmp_path, rules(shorter, "records"))
