@@ -30,8 +30,9 @@ from services.records.fhir import (
     parse,
     present,
 )
+from services.records.limits import own_limits
 from services.records.models import ResourceRow, VersionRow
-from services.records.monitor import Finding, finding_of, is_watched
+from services.records.monitor import Finding, finding_of, watched_code
 from services.records.outcomes import FhirRoute, fhir_problems, invalid_resource
 from services.records.rights import check_access, check_writer
 from services.records.searching import check_parameters, links, reference, tokens, whose
@@ -100,7 +101,7 @@ def create(
     """
 
     def effect() -> Reply:
-        resource, finding = _offered(kind, body, principal)
+        resource, finding = _offered(session, kind, body, principal)
         identifier = principal.subject if kind == "Patient" else str(uuid.uuid4())
         patient = resource.patient or identifier
         name = f"{kind}/{identifier}"
@@ -244,7 +245,9 @@ def _parse(kind: ResourceType, body: bytes) -> Resource:
         raise invalid_resource(error) from error
 
 
-def _offered(kind: ResourceType, body: bytes, principal: Principal) -> tuple[Resource, Finding | None]:
+def _offered(
+    session: Session, kind: ResourceType, body: bytes, principal: Principal
+) -> tuple[Resource, Finding | None]:
     """The resource, if the caller may create its like; and what a patient's own measurement gives cause to look at.
 
     What a practitioner measures, a practitioner has seen.
@@ -253,11 +256,12 @@ def _offered(kind: ResourceType, body: bytes, principal: Principal) -> tuple[Res
     if not measuring:
         check_writer(principal, kind)
     resource = _parse(kind, body)
-    check_writer(principal, kind, measured=measuring and is_watched(resource))
+    code = watched_code(resource)
+    check_writer(principal, kind, measured=measuring and code != "")
     if not measuring:
         return resource, None
     try:
-        return resource, finding_of(resource)
+        return resource, finding_of(resource, own_limits(session, resource.patient, code))
     except InvalidResource as error:
         raise invalid_resource(error) from error
 

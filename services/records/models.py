@@ -78,3 +78,16 @@ class MonitorAlert(Base):
     finding: Mapped[str] = mapped_column(String(32))
     practitioner: Mapped[str] = mapped_column(String(128))
     raised_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class MonitorLimit(Base):
+    """A patient's own limits for one kind of measurement, in its first unit."""
+
+    __tablename__ = "monitor_limit"
+
+    patient: Mapped[str] = mapped_column(String(128), primary_key=True)
+    code: Mapped[str] = mapped_column(String(16), primary_key=True)
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+    author: Mapped[str] = mapped_column(String(128))
+    set_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -8,6 +8,7 @@ from services.common.context import ServiceContext
 from services.common.definition import ServiceDefinition
 from services.records.alerts import MonitorMetrics, RecordsState
 from services.records.api import router
+from services.records.limits import router as limits_router
 from services.records.models import Base
 
 
@@ -19,7 +20,7 @@ SERVICE = ServiceDefinition(
     name="records",
     title="Records",
     description="Health records as FHIR R4: Patient, Encounter and Observation, versioned; every access is recorded.",
-    routers=(router,),
+    routers=(router, limits_router),
     metadata=Base.metadata,
     migrations=Path(__file__).parent / "migrations",
     build=_build,

@@ -16,8 +16,9 @@ from services.records.monitor import (
     CAPILLARY_GLUCOSE,
     OXYGEN_SATURATION,
     Finding,
+    Limits,
     finding_of,
-    is_watched,
+    watched_code,
 )
 from services.records.service import SERVICE
 from tests.unit.services.records.test_records_api import (
@@ -222,7 +223,7 @@ def test_limits(value: float, code: str, unit: str, finding: Finding | None) -> 
     resource = parse(
         "Observation", httpx.Request("POST", "http://x", json=measured(value, code, unit)).content
     )
-    assert is_watched(resource)
+    assert watched_code(resource) == code
     assert finding_of(resource) is finding
 
 
@@ -230,10 +231,61 @@ def test_other_systems_codes_are_not_watched() -> None:
     body = measured()
     assert body["code"]["coding"][0]["system"] == LOINC
     body["code"]["coding"][0]["system"] = "http://example.org/own"
-    assert not is_watched(parse("Observation", httpx.Request("POST", "http://x", json=body).content))
+    resource = parse("Observation", httpx.Request("POST", "http://x", json=body).content)
+    assert watched_code(resource) == ""
 
 
 def test_a_value_in_an_unknown_unit_has_no_finding() -> None:
     resource = parse("Observation", httpx.Request("POST", "http://x", json=measured(unit="kPa")).content)
     with pytest.raises(InvalidResource):
         finding_of(resource)
+
+
+def set_limits(
+    client: Any, signer: TokenSigner, limits: dict[str, Any], doctor: str = DOCTOR, **more: str
+) -> Any:
+    path = f"/v1/patients/{more.get('patient', PATIENT)}/monitor-limits/{more.get('code', OXYGEN_SATURATION)}"
+    return client.put(path, json=limits, headers=signer.headers("practitioner", doctor))
+
+
+def test_a_patients_own_limits_hold_in_place_of_everybodys(
+    client: Any, device: Any, signer: TokenSigner, platform: Any
+) -> None:
+    answer = set_limits(client, signer, {"low": 88, "high": None})
+    assert (answer.status_code, answer.json()["own"], answer.json()["unit"]) == (200, True, "%")
+    assert set_limits(client, signer, {"low": 86, "high": None}).json()["low"] == 86
+    device(measured(86))
+    assert alerts(client) == []
+    device(measured(85))
+    assert len(alerts(client)) == 1
+    own = client.get(f"/v1/patients/{PATIENT}/monitor-limits", headers=signer.headers("patient", PATIENT))
+    assert [(each["code"], each["low"], each["own"]) for each in own.json()["limits"]] == [
+        (OXYGEN_SATURATION, 86, True),
+        (CAPILLARY_GLUCOSE, 70, False),
+    ]
+    client.deliver()
+    told = [event for event in platform.audit if event["action"] == "monitor.limits-set"]
+    assert [(event["actor"], event["patient"]) for event in told] == [(DOCTOR, PATIENT)] * 2
+
+
+def test_limits_are_set_by_practitioners_with_consent_and_make_sense(
+    client: Any, signer: TokenSigner, consents: set[str]
+) -> None:
+    fine = {"low": 88, "high": None}
+    assert set_limits(client, signer, fine, OTHER_DOCTOR).status_code == 403
+    assert set_limits(client, signer, fine, code="8867-4").status_code == 404
+    for wrong in ({"low": 90, "high": 80}, {"low": 101, "high": None}, {"low": -1, "high": None}, {}):
+        assert set_limits(client, signer, wrong).status_code == 422
+    path = f"/v1/patients/{PATIENT}/monitor-limits"
+    mine = signer.headers("patient", PATIENT)
+    assert client.put(f"{path}/{OXYGEN_SATURATION}", json=fine, headers=mine).status_code == 403
+    assert client.get(path, headers=signer.headers("patient", OTHER)).status_code == 404
+    assert client.get(path, headers=signer.headers("practitioner", OTHER_DOCTOR)).status_code == 403
+    consents.clear()
+    assert set_limits(client, signer, fine).status_code == 403
+
+
+def test_no_limit_is_no_finding() -> None:
+    for low, high in ((None, None), (None, 100), (80, None)):
+        resource = parse("Observation", httpx.Request("POST", "http://x", json=measured(88)).content)
+        assert finding_of(resource, Limits(low, high)) is None
