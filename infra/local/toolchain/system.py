@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra.local.locks import exclusive
@@ -33,6 +34,8 @@ REGION_PROGRAMS = ("ip", "nft", "nsenter", "mount", "runc", "ptp")
 CNI_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 APT_LOCK = Path("/run/lock/vitalops-apt.lock")
+POLICY = Path("/usr/sbin/policy-rc.d")
+"""Where Debian's packages ask whether they may start their services: 101 says no (invoke-rc.d(8))."""
 
 Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
 
@@ -60,8 +63,9 @@ def ensure_system(
     find: Callable[[str], str | None] = find_program,
     run: Run = _run,
     root: bool | None = None,
+    policy: Path = POLICY,
 ) -> dict[str, str]:
-    """Path of each named program; installs what is missing by apt-get as root.
+    """Path of each named program; installs what is missing by apt-get as root, and starts no service of it.
 
     Raises UsageError naming every missing program in one line where it cannot install, RemoteError where apt-get fails.
     """
@@ -83,7 +87,8 @@ def ensure_system(
         step = "system packages"
         progress.step(step, " ".join(packages))
         with exclusive(APT_LOCK, on_wait=lambda: progress.step(step, "another run is installing; waiting")):
-            _install(apt, packages, run)
+            with _no_service_started(policy):
+                _install(apt, packages, run)
         progress.done(step, time.monotonic() - began)
     paths = {name: find(name) for name in names}
     if still := [name for name, path in paths.items() if path is None]:
@@ -92,6 +97,25 @@ def ensure_system(
             hint=f"PATH must include {SYSTEM_FOLDERS}",
         )
     return {name: path for name, path in paths.items() if path is not None}
+
+
+@contextmanager
+def _no_service_started(policy: Path) -> Iterator[None]:
+    """HAProxy and Prometheus come with services of their own, on ports that this machine may have other uses for.
+
+    A policy that the machine has already is left as it is.
+    """
+    try:
+        with policy.open("x") as file:
+            file.write("#!/bin/sh\nexit 101\n")
+    except FileExistsError:
+        yield
+        return
+    try:
+        policy.chmod(0o755)
+        yield
+    finally:
+        policy.unlink()
 
 
 def _install(apt: str, packages: Sequence[str], run: Run) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -20,12 +22,16 @@ class Debian:
         self.lists = lists
         self.broken = broken
         self.commands: list[list[str]] = []
+        self.policy = Path(tempfile.mkdtemp()) / "policy-rc.d"
+        self.policies: list[str | None] = []
+        """What packages would have been told about starting services, at each command."""
 
     def find(self, name: str) -> str | None:
         return f"/usr/bin/{name}" if name in self.there else None
 
     def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         self.commands.append(list(command))
+        self.policies.append(self.policy.read_text() if self.policy.exists() else None)
         if command[1] == "update":
             self.lists = True
             return subprocess.CompletedProcess(command, 0, "", "")
@@ -35,7 +41,9 @@ class Debian:
         return subprocess.CompletedProcess(command, 0, "", "")
 
     def ensure(self, *names: str, root: bool = True) -> dict[str, str]:
-        return ensure_system(names, RecordedProgress(), find=self.find, run=self.run, root=root)
+        return ensure_system(
+            names, RecordedProgress(), find=self.find, run=self.run, root=root, policy=self.policy
+        )
 
 
 def test_what_is_there_is_not_installed() -> None:
@@ -55,6 +63,27 @@ def test_package_lists_are_fetched_when_they_are_missing() -> None:
     machine = Debian("apt-get", lists=False)
     machine.ensure("runc")
     assert [command[1] for command in machine.commands] == ["install", "update", "install"]
+
+
+def test_no_service_of_a_package_is_started() -> None:
+    machine = Debian("apt-get")
+    machine.ensure("haproxy")
+    assert machine.policies == ["#!/bin/sh\nexit 101\n"]
+    assert not machine.policy.exists()
+
+
+def test_a_failed_install_leaves_no_policy_behind() -> None:
+    machine = Debian("apt-get", broken=True)
+    with pytest.raises(RemoteError):
+        machine.ensure("haproxy")
+    assert not machine.policy.exists()
+
+
+def test_a_policy_that_is_there_is_kept() -> None:
+    machine = Debian("apt-get")
+    machine.policy.write_text("#!/bin/sh\nexit 0\n")
+    machine.ensure("haproxy")
+    assert machine.policy.read_text() == "#!/bin/sh\nexit 0\n"
 
 
 def test_without_root_the_command_is_named() -> None:
