@@ -86,9 +86,9 @@ def ensure_system(
         began = time.monotonic()
         step = "system packages"
         progress.step(step, " ".join(packages))
-        with exclusive(APT_LOCK, on_wait=lambda: progress.step(step, "another run is installing; waiting")):
-            with _no_service_started(policy):
-                _install(apt, packages, run)
+        waiting = "another run is installing; waiting"
+        with exclusive(APT_LOCK, on_wait=lambda: progress.step(step, waiting)), _no_service_started(policy):
+            _install(apt, packages, run)
         progress.done(step, time.monotonic() - began)
     paths = {name: find(name) for name in names}
     if still := [name for name, path in paths.items() if path is None]:
