@@ -76,7 +76,8 @@ def burn(service: Service, slo: Slo, severity: str, labels: Mapping[str, str]) -
             "{{ else }}burns its error budget at {{ $value | humanize }} times the rate it allows{{ end }}",
             "description": f"Objective: {_percent(slo.objective)} over {slo.window_days} days. "
             f"It alerts above {limits}. "
-            f"{_left(slo)}{{{{ if lt $value 0.0 }}}}Its series are gone: the alert stays as it was until they are "
+            f"{_queried(slo, 'clamp_min({}, 0)', 'Left of the error budget: ', ' | humanizePercentage', '. ')}"
+            f"{{{{ if lt $value 0.0 }}}}Its series are gone: the alert stays as it was until they are "
             "back.{{ end }}",
             **_common(slo),
         },
@@ -122,7 +123,7 @@ def exhausted(slo: Slo, labels: Mapping[str, str], significance: float) -> Itera
         {
             "summary": f"{slo.service}: the error budget of {slo.sli_name} is spent",
             "description": f"Objective: {_percent(slo.objective)} over {slo.window_days} days. "
-            "Left of its error budget: {{ $value | humanizePercentage }}.",
+            f"{_queried(slo, '1 - {}', 'Its error budget is spent ', ' | humanize', ' times over.')}",
             **_common(slo),
         },
     )
@@ -147,12 +148,10 @@ def _common(slo: Slo) -> dict[str, str]:
     return {"notices": plain(slo.sli.description), METRIC_RUNBOOK: slo.sli.runbook}
 
 
-def _left(slo: Slo) -> str:
-    series = f"{RECORD_BUDGET_LEFT}{{slo='{slo.id}'}}"
-    return (
-        f'{{{{ with query "{series}" }}}}Left of the error budget: '
-        "{{ . | first | value | humanizePercentage }}. {{ end }}"
-    )
+def _queried(slo: Slo, expression: str, before: str, form: str, after: str) -> str:
+    """What is left of the budget when the alert is told, put into words; nothing where it is not known."""
+    query = expression.format(f"{RECORD_BUDGET_LEFT}{{slo='{slo.id}'}}")
+    return f'{{{{ with query "{query}" }}}}{before}{{{{ . | first | value{form} }}}}{after}{{{{ end }}}}'
 
 
 def _percent(share: float) -> str:

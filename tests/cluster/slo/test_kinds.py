@@ -156,8 +156,20 @@ def test_budgets_are_what_is_left_of_the_bad_events_that_were_allowed(
     spent = labels("records", "answered", "service-rollback", severity="ticket")
     story.silent(2 * HOUR, ALERT_EXHAUSTED, spent)
     story.fires(3 * HOUR, ALERT_EXHAUSTED, spent)
+    story.says(
+        3 * HOUR,
+        ALERT_EXHAUSTED,
+        spent,
+        {
+            "summary": "records: the error budget of answered is spent",
+            "description": "Objective: 99.9 % over 1 days. Its error budget is spent 1.488 times over.",
+            "notices": "requests that the gateway answered without a server error",
+            "runbook": "service-rollback",
+        },
+    )
     # Of a day 2.4 hours must have been measured.
     story.silent(8400, ALERT_EXHAUSTED, spent)
-    story.expect(8400, left + " < bool 0", (selector("", answered), 1))
+    negative = 'slo:error_budget:remaining{slo="records-answered"} < bool 0'
+    story.expect(8400, negative, (selector("", answered), 1))
     story.expect(3 * HOUR, 'slo:error_budget:remaining{slo="records-prompt"}')
     story.told(promtool, tmp_path, rules(shorter, "records"))
