@@ -51,7 +51,11 @@ REVOKE ALL ON DATABASE "{service}" FROM PUBLIC;
 
 def setup_sql(services: Sequence[str], folder: str = SECRETS_FOLDER) -> str:
     """Idempotent SQL, as psql reads it: a role, its password and a database of its own for each service."""
-    head = "\\set ON_ERROR_STOP on\nREVOKE ALL ON DATABASE postgres FROM PUBLIC;\n"
+    # The standby region's Patroni asks the primary, as the user that rewinds, whether their histories have parted.
+    head = (
+        "\\set ON_ERROR_STOP on\nREVOKE ALL ON DATABASE postgres FROM PUBLIC;\n"
+        f"GRANT CONNECT ON DATABASE postgres TO {patroni.USER_REWIND};\n"
+    )
     return head + "".join(_SQL.format(service=service, folder=folder) for service in services)
 
 
