@@ -140,14 +140,16 @@ def test_a_prober_is_missed_only_where_it_walks(
 def test_budgets_are_what_is_left_of_the_bad_events_that_were_allowed(
     promtool: str, tmp_path: Path, platform: Platform
 ) -> None:
-    """10 a second: of 72,000 in two hours 72 may fail and 53 do; of 108,000 in three hours 108 may and 162 do."""
+    """10 a second: of 72,000 in two hours 72 may fail and 53 do; of 105,153 in three hours 105 may and 153 do."""
     tiers = {name: tier.model_copy(update={"window_days": 1}) for name, tier in platform.tiers.items()}
     shorter = platform.model_copy(update={"tiers": tiers})
     story = Story(step=60)
     responses = {"proxy": "records", "traffic": "real"}
     name = "haproxy_backend_http_responses_total"
-    story.scraped(name, {**responses, "code": "2xx"}, counter(3 * HOUR, lambda s: 10))
-    failed = counter(3 * HOUR, lambda s: (s <= 2 * HOUR and s % 134 == 0) or (s > 2 * HOUR and s % 33 == 0))
+    # Nothing happens in the last five minutes, since promtool runs a step's groups in any order.
+    quiet = 3 * HOUR - 300
+    story.scraped(name, {**responses, "code": "2xx"}, counter(3 * HOUR, lambda s: 10 * (s <= quiet)))
+    failed = counter(3 * HOUR, lambda s: s % 134 == 0 if s <= 2 * HOUR else s <= quiet and s % 33 == 0)
     story.scraped(name, {**responses, "code": "5xx"}, failed)
     left = 'round(slo:error_budget:remaining{slo="records-answered"} * 10) / 10'
     answered = series("records", "answered")
@@ -162,7 +164,7 @@ def test_budgets_are_what_is_left_of_the_bad_events_that_were_allowed(
         spent,
         {
             "summary": "records: the error budget of answered is spent",
-            "description": "Objective: 99.9 % over 1 days. Its error budget is spent 1.488 times over.",
+            "description": "Objective: 99.9 % over 1 days. Its error budget is spent 1.455 times over.",
             "notices": "requests that the gateway answered without a server error",
             "runbook": "service-rollback",
         },
