@@ -16,7 +16,7 @@ from services.common.gateway_span import HEADER_GATEWAY, report_gateway
 from services.common.logs import get_logger
 from services.common.problems import ProblemError, internal_error, problem_response
 from services.common.telemetry import Telemetry
-from services.common.tracing import TRACEPARENT, Span, parse, unrecorded
+from services.common.tracing import TRACEPARENT, Span, parse
 from services.common.traffic import HEADER_SYNTHETIC, MARK, SYNTHETIC, label, traffic
 
 log = get_logger("services.request")
@@ -73,9 +73,6 @@ class ObserveMiddleware:
         telemetry = self.telemetry
         active = telemetry.active_requests.labels(method)
         parent = parse(given.get(_TRACEPARENT_KEY, ""))
-        if parent is None and scope["path"].removeprefix(scope.get("root_path", "")) in _QUIET:
-            # Probes and scrapes would push everything else out of the store of traces within minutes.
-            parent = unrecorded()
         begin = time.perf_counter()
         active.inc()
         with (

@@ -75,11 +75,6 @@ def parse(traceparent: str) -> SpanContext | None:
     return context if context.is_valid else None
 
 
-def unrecorded() -> SpanContext:
-    """The context of a new trace that nobody records: for what happens every few seconds and says nothing."""
-    return SpanContext(random.getrandbits(128) or 1, random.getrandbits(64) or 1, False, _UNSAMPLED)
-
-
 class Tracer:
     """Makes the spans of one service process."""
 
