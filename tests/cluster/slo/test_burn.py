@@ -65,6 +65,9 @@ def test_a_full_outage_pages_within_a_minute_and_is_over_six_minutes_after_recov
     story.fires(begin + 62 - 62 % 5, ALERT_BURN, PAGE)
     story.fires(end + 60, ALERT_BURN, PAGE)
     story.silent(end + 360, ALERT_BURN, PAGE)
+    answered = (selector("", ANSWERED_SERIES), 36)
+    story.expect(end + 400, 'round(slo:events:increase1h{slo="records-answered"} / 100)', answered)
+    story.expect(end + 400, 'slo:events:increase30m{slo="records-answered"} / 50', answered)
     story.told(promtool, tmp_path, records(platform), without=NOT_FOR_PAGES)
 
 
@@ -193,6 +196,25 @@ def test_planned_work_neither_pages_nor_counts_and_says_so(
     story.expect(end + 30, "ALERTS{alertname='PlannedWork'}")
     bad = 'sum_over_time(slo:bad_events:increase1m{slo="records-answered"}[1h:1m])'
     story.expect(over, bad, (selector("", {**ANSWERED_SERIES}), 0))
+    story.told(promtool, tmp_path, only(rules, ["records.yaml", "_planned-work.yaml"]), without=NOT_FOR_PAGES)
+
+
+def test_a_service_that_is_down_for_planned_work_is_not_missed_until_after_it(
+    promtool: str, tmp_path: Path, platform: Platform
+) -> None:
+    """Burn that fires when the work begins ends then, too."""
+    begin, end = HOUR, HOUR + 900
+    rules = compile_rules(planned(platform, begin, end), "fr-par")
+    story = Story(step=15)
+    responses(story, end + 300, lambda s: s <= begin - 180, lambda s: s > begin - 180)
+    for series, values in story.series.items():
+        story.series[series] = gone(values, begin + 60)
+    story.fires(begin - 30, ALERT_BURN, PAGE)
+    for at in range(begin + 30, end + 300, 60):
+        story.silent(at, ALERT_BURN, PAGE)
+    for at in range(begin, end + 200, 50):
+        story.silent(at, ALERT_SLI_ABSENT, PAGE)
+    story.fires(end + 255, ALERT_SLI_ABSENT, PAGE)
     story.told(promtool, tmp_path, only(rules, ["records.yaml", "_planned-work.yaml"]), without=NOT_FOR_PAGES)
 
 
