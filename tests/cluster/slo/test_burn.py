@@ -67,7 +67,7 @@ def test_a_full_outage_pages_within_a_minute_and_is_over_six_minutes_after_recov
     story.silent(end + 360, ALERT_BURN, PAGE)
     answered = (selector("", ANSWERED_SERIES), 36)
     story.expect(end + 400, 'round(slo:events:increase1h{slo="records-answered"} / 100)', answered)
-    story.expect(end + 400, 'slo:events:increase30m{slo="records-answered"} / 50', answered)
+    story.expect(end + 360, 'slo:events:increase30m{slo="records-answered"} / 50', answered)
     story.told(promtool, tmp_path, records(platform), without=NOT_FOR_PAGES)
 
 
