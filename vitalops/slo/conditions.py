@@ -68,7 +68,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """Burn that has not evidently ended: too many failures in the last minutes, or spread too evenly before."""
+    """Burn that has not evidently ended: too many failures in the last minutes, or spread too evenly before.
+
+    So an outage that is over ends its page with the shortest short window (5 min), though half an hour still remembers
+    it. Two things it cannot know: below some 2.6 requests a second (at 99.9 %) 5 minutes without a failure may be
+    chance, so that after an outage of a quarter of an hour or more the page ends when most of it has left the longer
+    short window; and failures that come in bursts, each several minutes after the last, end and begin the page anew.
+    """
 
     slot: str
     """Name of the window that is now."""
