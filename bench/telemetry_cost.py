@@ -14,6 +14,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -159,6 +160,13 @@ def _service(folder: Path, port: int, sink: str, headers: dict[str, str], **more
         process.wait(15)
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def measure(
     *, turns: int = 9, requests: int = 1000, settle: float = 1.5, ports: tuple[int, int] = (18931, 18932)
 ) -> Cost:
@@ -174,12 +182,12 @@ def measure(
         headers = {"authorization": f"Bearer {signer.token('patient', minutes=60)}"}
         served: list[_Served] = []
         variants = ({"OTEL_EXPORTER_OTLP_ENDPOINT": address}, {"OTEL_SDK_DISABLED": "true"})
-        for name, port, more in zip(("traced", "untraced"), ports, variants, strict=True):
+        for name, more in zip(("traced", "untraced"), variants, strict=True):
             own = folder / name
             own.mkdir()
             signer.write_jwks(own / "jwks.json")
             (own / "client-secret").write_text("bench")
-            served.append(stack.enter_context(_service(own, port, address, headers, **more)))
+            served.append(stack.enter_context(_service(own, _free_port(), address, headers, **more)))
         traced, untraced = served
         over = threading.Event()
 
