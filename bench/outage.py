@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -82,9 +83,12 @@ class Watched:
 
 
 def with_pager(source: Path, target: Path, url: str, interval: int) -> None:
-    """Writes the platform of `source` with one webhook, and synthetic consultations `interval` seconds apart."""
+    """Writes the platform of `source` with one webhook, and synthetic consultations `interval` seconds apart.
+
+    The webhook's name is new each time: Alertmanager remembers for hours what it has told a receiver of that name.
+    """
     document: dict[str, Any] = yaml.safe_load(source.read_text())
-    document["alerting"] = {"webhooks": [{"name": "pager", "url": url}]}
+    document["alerting"] = {"webhooks": [{"name": f"pager-{secrets.token_hex(4)}", "url": url}]}
     document["telemetry"]["prober"] = {"interval_seconds": interval}
     target.write_text(yaml.safe_dump(document, sort_keys=False))
 
