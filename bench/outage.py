@@ -183,12 +183,14 @@ def wait_until(what: str, seen: Callable[[], object], seconds: float) -> None:
         time.sleep(0.2)
 
 
-def outage(platform: Watched, seconds: float = OUTAGE_SECONDS, labels: Mapping[str, str] = PAGE) -> Outage:
-    """One full outage of the service of `seconds`, at least until the page is here, under load from end to end.
+def taken_away(
+    platform: Watched, seconds: float = 0.0, labels: Mapping[str, str] = PAGE
+) -> tuple[float, float]:
+    """Takes the service away for `seconds`, at least until the page is here, under load from end to end.
 
-    Raises TimeoutError where the page or its end does not come within twice the time that is promised.
+    Returns the seconds until the page, and when the last request failed. Raises TimeoutError where the page does not
+    come within twice the time that is promised.
     """
-    pager = platform.pager
     with load(platform.edge_url + PATH, platform.ca_file) as requests:
         time.sleep(WARM_SECONDS)
         if requests.failed:
@@ -197,13 +199,19 @@ def outage(platform: Watched, seconds: float = OUTAGE_SECONDS, labels: Mapping[s
             platform.scale(SERVICE, 0)
             wait_until("a request fails", lambda: requests.failed, 60)
             failed = requests.first_failed
-            page = page_of(pager, failed, labels)
+            page = page_of(platform.pager, failed, labels)
             time.sleep(max(0.0, failed + seconds - time.time()))
         finally:
             platform.scale(SERVICE, 1)
         wait_until("requests are answered again", lambda: time.time() > requests.last_failed + 5, 120)
-        recovered = requests.last_failed
-        return Outage(page, resolution_of(pager, recovered, labels))
+        return page, requests.last_failed
+
+
+def outage(platform: Watched, seconds: float = OUTAGE_SECONDS, labels: Mapping[str, str] = PAGE) -> Outage:
+    """One full outage of `seconds`, until its page has ended."""
+    page, recovered = taken_away(platform, seconds, labels)
+    with load(platform.edge_url + PATH, platform.ca_file):
+        return Outage(page, resolution_of(platform.pager, recovered, labels))
 
 
 def main() -> int:

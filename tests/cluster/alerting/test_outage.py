@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from bench.alerting import PAGE_SECONDS, RESOLVED_SECONDS
-from bench.outage import PAGE, SERVICE, Watched, outage, wait_until
+from bench.alerting import PAGE_SECONDS
+from bench.outage import PAGE, SERVICE, Watched, taken_away, wait_until
 from vitalops import conventions as c
 
 SYNTHETIC = {
@@ -47,19 +47,16 @@ def test_at_night_the_prober_notices_what_no_patient_does(
     assert not pager.about(PAGE, "firing", since=away)
 
 
-@pytest.mark.timeout(1500)
-def test_an_outage_pages_and_its_end_is_told(
+@pytest.mark.timeout(900)
+def test_an_outage_pages_whoever_is_on_call(
     platform_with_pager: Watched, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    measured = outage(platform_with_pager)
+    """Its end takes five minutes more: bench/outage.py waits for it, and promtool tells it in tests/cluster/slo."""
+    seconds, _ = taken_away(platform_with_pager)
     pager = platform_with_pager.pager
     with capsys.disabled():
-        print(
-            f"\nfull outage of {SERVICE}: paged {measured.page:.1f} s after the first failed request, "
-            f"resolved {measured.resolved:.1f} s after the last"
-        )
-    assert measured.page <= PAGE_SECONDS
-    assert measured.resolved <= RESOLVED_SECONDS
+        print(f"\nfull outage of {SERVICE}: paged {seconds:.1f} s after the first failed request")
+    assert seconds <= PAGE_SECONDS
     assert pager.refused == 0
     (page,) = {
         (each.labels[c.METRIC_REGION], each.labels[c.METRIC_RUNBOOK]) for each in pager.about(PAGE, "firing")
