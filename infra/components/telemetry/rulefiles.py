@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from vitalops.slo.rules import compile_rules
-
 from infra.components.args import RegionArgs
 from infra.components.kit import Manifest, config_map
 from vitalops import conventions as c
 from vitalops.errors import UsageError
+from vitalops.slo.rules import compile_rules
 
 MOST_BYTES: Final = 1_000_000
 """Of one ConfigMap's content: the API server's limit is 1 MiB for the whole object, and etcd's 1.5 MiB."""
