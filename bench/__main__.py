@@ -27,7 +27,7 @@ PARTS: dict[str, Callable[[int], tuple[Figure, ...]]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="rounds of everything (default 3)")
-    parser.add_argument("--only", choices=PARTS, help="one part, without writing results")
+    parser.add_argument("--only", choices=PARTS, help="one part; the other figures stay as they were")
     parser.add_argument("--out", type=Path, default=ROOT / "bench/results.json")
     options = parser.parse_args()
     if options.runs < 1:
@@ -48,8 +48,7 @@ def main() -> int:
     except CommandFailed as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 3
-    if options.only is None:
-        write(options.out, figures)
+    write(options.out, figures, keep=options.only is not None)
     width = max(len(figure.name) for figure in figures)
     for figure in figures:
         entry = figure.record()

@@ -86,13 +86,13 @@ def machine_record() -> dict[str, object]:
     }
 
 
-def write(path: Path, figures: Sequence[Figure]) -> None:
-    """Writes the results whole or not at all."""
-    document = {
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": machine_record(),
-        "figures": [figure.record() for figure in figures],
-    }
+def write(path: Path, figures: Sequence[Figure], *, keep: bool = False) -> None:
+    """Writes the results whole or not at all; with `keep`, figures that were not measured stay as they are."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    measured = {figure.name: {**figure.record(), "date": now} for figure in figures}
+    kept: list[dict[str, object]] = json.loads(path.read_text())["figures"] if keep and path.exists() else []
+    records = {str(record["name"]): record for record in kept} | measured
+    document = {"machine": machine_record(), "figures": list(records.values())}
     scratch = path.with_suffix(".tmp")
     scratch.write_text(json.dumps(document, indent=2) + "\n")
     scratch.replace(path)

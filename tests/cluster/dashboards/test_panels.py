@@ -72,10 +72,11 @@ def faults(running_platform: RunningPlatform, *arguments: str) -> list[str]:
 
 @pytest.mark.timeout(MOST_SECONDS + 240)
 def test_every_panel_has_data_while_the_platform_is_used(running_platform: RunningPlatform) -> None:
-    # A whole consultation, and a monitor's alert with it; on a busy machine a call may fail its quality gate.
-    walks = [running_platform.vitalops("verify", check=False)]
+    # A whole consultation, and a monitor's alert with it, long enough for its voice to be judged (over 500
+    # packets); on a busy machine a call may fail its quality gate.
+    walks = [running_platform.vitalops("verify", "--seconds", "12", check=False)]
     if walks[0].returncode:
-        walks.append(running_platform.vitalops("verify", check=False))
+        walks.append(running_platform.vitalops("verify", "--seconds", "12", check=False))
     assert walks[-1].returncode == 0, walks[-1].stdout
     until = time.monotonic() + MOST_SECONDS
     with people(running_platform):
