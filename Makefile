@@ -19,6 +19,7 @@ demo: setup ## two regions, the platform on them, and a verified consultation th
 	@$(VITALOPS) verify
 	@echo
 	@echo "The platform goes on running. Look around:   $(VITALOPS) status"
+	@echo "What on-call sees:                           $(VITALOPS) watch"
 	@echo "Another consultation:                        $(VITALOPS) verify"
 	@echo "Stop it (its data is kept):                  make stop"
 
