@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import complete, context, output
+from cli import context, output
 from cli.examples import examples
+from cli.way_in import AuthorityOption, EdgeOption, PairOption
 
 if TYPE_CHECKING:
     from vitalops.prober.probe import ProbeResult
@@ -23,21 +23,9 @@ if TYPE_CHECKING:
     "vitalops probe --edge https://edge.example.org --ca ca.crt --output json",
 )
 def probe(
-    pair: Annotated[
-        str | None,
-        typer.Option(
-            help="Failover pair; the one that starts by default where not given.",
-            autocompletion=complete.pairs,
-        ),
-    ] = None,
-    edge: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Where the pair's edge is reached, if not as platform.yaml says."),
-    ] = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Certificate authority of the edge, if not the platform's own."),
-    ] = None,
+    pair: PairOption = None,
+    edge: EdgeOption = None,
+    ca: AuthorityOption = None,
     interval: Annotated[
         float, typer.Option(min=5, max=3600, help="Seconds from the start of a walk to that of the next.")
     ] = 60.0,

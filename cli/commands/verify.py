@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import complete, context, output
+from cli import context, output
 from cli.examples import examples
+from cli.way_in import AuthorityOption, EdgeOption, PairOption
 
 if TYPE_CHECKING:
     from vitalops.consultation.report import StepReport, VerificationReport
@@ -25,21 +25,9 @@ NAME_WIDTH = 50
     "vitalops verify --edge https://edge.example.org --ca ca.crt",
 )
 def verify(
-    pair: Annotated[
-        str | None,
-        typer.Option(
-            help="Failover pair; the one that starts by default where not given.",
-            autocompletion=complete.pairs,
-        ),
-    ] = None,
-    edge: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Where the pair's edge is reached, if not as platform.yaml says."),
-    ] = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Certificate authority of the edge, if not the platform's own."),
-    ] = None,
+    pair: PairOption = None,
+    edge: EdgeOption = None,
+    ca: AuthorityOption = None,
     seconds: Annotated[float, typer.Option(min=1, max=600, help="How long the call is measured.")] = 5.0,
 ) -> None:
     """Walk one consultation end to end through the edge, and try what must be refused.
