@@ -19,6 +19,7 @@ from dashboards.kit import (
 )
 from dashboards.model import Colour, Dashboard, Line, Look, Panel, Query, Section, Unit
 from dashboards.objectives import limits_of
+from dashboards.queries import MEDIA_TRAFFIC, ROOMS_AND_PARTICIPANTS
 from vitalops.consultation import limits
 from vitalops.model.platform import Platform
 
@@ -250,17 +251,14 @@ def _media() -> Section:
                 "Rooms and participants",
                 "Calls on the region's LiveKit now.",
                 Unit.COUNT,
-                (
-                    Query(total(series(names.MEDIA_ROOMS, IN_REGION)), "rooms", Colour.NEUTRAL),
-                    Query(total(series(names.MEDIA_PARTICIPANTS, IN_REGION)), "participants", Colour.GOOD),
-                ),
+                ROOMS_AND_PARTICIPANTS,
                 low=0,
             ),
             Panel(
                 "Media traffic",
                 "Bits a second, by direction.",
                 Unit.BITS_PER_SECOND,
-                (Query(f"8 * {total(rate(names.MEDIA_BYTES, IN_REGION), 'direction')}", "{{direction}}"),),
+                (MEDIA_TRAFFIC,),
                 low=0,
             ),
             Panel(

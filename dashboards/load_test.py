@@ -17,6 +17,7 @@ from dashboards.kit import (
 )
 from dashboards.model import Colour, Dashboard, Look, Panel, Query, Section, Unit
 from dashboards.objectives import burn, burn_lines, counted_by, fastest, limits_of
+from dashboards.queries import CONNECTIONS_IN_USE
 from vitalops import conventions as c
 from vitalops.model.platform import Platform
 
@@ -111,17 +112,7 @@ def _saturation(platform: Platform) -> Section:
                 "Database connections in use",
                 "By service.",
                 Unit.COUNT,
-                (
-                    Query(
-                        total(
-                            series(
-                                names.DATABASE_CONNECTIONS, IN_REGION, 'db_client_connection_state="used"'
-                            ),
-                            c.METRIC_SERVICE,
-                        ),
-                        "{{service}}",
-                    ),
-                ),
+                (CONNECTIONS_IN_USE,),
                 low=0,
             ),
             Panel(

@@ -17,6 +17,7 @@ from dashboards.kit import (
 )
 from dashboards.model import Colour, Dashboard, Look, Panel, Query, Section, State, Unit
 from dashboards.objectives import counted_by, limits_of
+from dashboards.queries import CONNECTIONS_IN_USE, MEDIA_TRAFFIC, ROOMS_AND_PARTICIPANTS
 from dashboards.telemetry import telemetry_section
 from vitalops import conventions as c
 from vitalops.model.platform import Platform
@@ -174,17 +175,7 @@ def _database() -> Section:
                 "Connections by service",
                 "Connections that services hold, in use or idle. All in use: requests wait for the database.",
                 Unit.COUNT,
-                (
-                    Query(
-                        total(
-                            series(
-                                names.DATABASE_CONNECTIONS, IN_REGION, 'db_client_connection_state="used"'
-                            ),
-                            c.METRIC_SERVICE,
-                        ),
-                        "{{service}}",
-                    ),
-                ),
+                (CONNECTIONS_IN_USE,),
                 low=0,
             ),
             Panel(
@@ -245,10 +236,7 @@ def _media() -> Section:
                 "Rooms and participants",
                 "Calls on the region's LiveKit now.",
                 Unit.COUNT,
-                (
-                    Query(total(series(names.MEDIA_ROOMS, IN_REGION)), "rooms", Colour.NEUTRAL),
-                    Query(total(series(names.MEDIA_PARTICIPANTS, IN_REGION)), "participants", Colour.GOOD),
-                ),
+                ROOMS_AND_PARTICIPANTS,
                 width=12,
                 low=0,
             ),
@@ -256,7 +244,7 @@ def _media() -> Section:
                 "Media traffic",
                 "Bits a second through the media server, by direction.",
                 Unit.BITS_PER_SECOND,
-                (Query(f"8 * {total(rate(names.MEDIA_BYTES, IN_REGION), 'direction')}", "{{direction}}"),),
+                (MEDIA_TRAFFIC,),
                 width=12,
                 low=0,
             ),
