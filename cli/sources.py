@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from vitalops.errors import UsageError
+from vitalops.imports import one_thread_imports
 from vitalops.model.platform import Platform
 from vitalops.slo.status import Prometheus
 
@@ -59,7 +60,8 @@ def _split(given: str) -> tuple[str | None, str]:
 
 def at_url(name: str, url: str, timeout: float) -> Callable[[], MetricsSource]:
     def connect() -> MetricsSource:
-        import requests
+        with one_thread_imports():
+            import requests
 
         from vitalops.observe.prometheus import PrometheusMetrics
 

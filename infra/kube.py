@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vitalops.errors import RemoteError
+from vitalops.imports import one_thread_imports
 
 if TYPE_CHECKING:
     import requests
@@ -72,7 +73,8 @@ class KubernetesApi:
     """`KubeApi` and `HttpAccess` through the official client. Safe to use from several threads."""
 
     def __init__(self, name: str, kubeconfig: Path | None, context: str | None) -> None:
-        from kubernetes import client, config  # pyright: ignore[reportMissingTypeStubs]
+        with one_thread_imports():
+            from kubernetes import client, config  # pyright: ignore[reportMissingTypeStubs]
 
         self._name = name
         configuration = client.Configuration()
@@ -120,7 +122,8 @@ class KubernetesApi:
     def session(self) -> requests.Session:
         """Certificates, tokens and plug-ins of the kubeconfig; a token that has run out is fetched again when the
         next request is made. What the environment says of proxies and authorities is not asked a second time."""
-        from infra.kube_session import session_of
+        with one_thread_imports():
+            from infra.kube_session import session_of
 
         return session_of(self._client.configuration)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from vitalops.errors import RemoteError, UsageError
+from vitalops.imports import one_thread_imports
 from vitalops.observe.http import CONNECT_SECONDS, refusing, unreachable
 from vitalops.ports.metrics import Sample, Series
 
@@ -23,8 +24,9 @@ class PrometheusMetrics:
     """`MetricsSource` over HTTP. Safe to use from several threads."""
 
     def __init__(self, name: str, base_url: str, session: requests.Session, *, timeout: float = 30.0) -> None:
-        from prometheus_api_client.prometheus_connect import PrometheusConnect
-        from urllib3.util.retry import Retry
+        with one_thread_imports():
+            from prometheus_api_client.prometheus_connect import PrometheusConnect
+            from urllib3.util.retry import Retry
 
         self._name = name
         session.hooks["response"].append(refusing(name, WHAT))
