@@ -9,51 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vitalops.errors import RemoteError
 from vitalops.imports import one_thread_imports
+from vitalops.ports.cluster import APPLY, MERGE, ApiError, Json, KubeApi
 
 if TYPE_CHECKING:
     import requests
 
-Json = dict[str, Any]
-
-APPLY = "application/apply-patch+yaml"
-MERGE = "application/merge-patch+json"
-
-
-class ApiError(RemoteError):
-    """The API server refused a request; `status` is HTTP's, `reason` Kubernetes' own word for it."""
-
-    def __init__(self, status: int, reason: str, message: str, *, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.status = status
-        self.reason = reason
-
-
-class KubeApi(Protocol):
-    """What the engines need of a cluster."""
-
-    @property
-    def name(self) -> str: ...
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Json | None = None,
-        content_type: str = "application/json",
-        timeout: float = 30.0,
-    ) -> Json:
-        """One request. Raises ApiError for an answer of 400 or more, RemoteError where there is no answer."""
-        ...
-
-    def text(self, path: str, *, query: Mapping[str, str] | None = None, timeout: float = 10.0) -> str:
-        """A body that is not JSON, such as a log."""
-        ...
+__all__ = ["APPLY", "MERGE", "ApiError", "HttpAccess", "Json", "KubeApi", "KubernetesApi"]
 
 
 class HttpAccess(Protocol):

@@ -43,10 +43,20 @@ NODE_PORT_GATEWAY: Final = 30443
 NODE_PORT_POSTGRES: Final = 30432
 NODE_PORT_MEDIA_UDP: Final = 30882
 NODE_PORT_MEDIA_TCP: Final = 30881
+NODE_PORT_GUARD: Final = 30444
+NODE_PORT_OBJECTS: Final = 30900
+GUARD_PORT: Final = 8009
+"""Of the guard beside PostgreSQL: who may write in the pair, and what it sees of the other region and the witness."""
+OBJECTS_PORT: Final = 7070
 
 # Services of the data layer.
 POSTGRES_PRIMARY_SERVICE: Final = "postgres-primary"
 POSTGRES_STANDBY_SERVICE: Final = "postgres-standby"
+GUARD_SERVICE: Final = "guard"
+STANDING: Final = "pair-standing"
+"""ConfigMap of the data namespace in which a region keeps its fencing token and which region may write."""
+OBJECTS_SERVICE: Final = "objects"
+"""The bundled S3 server: it holds the *other* region's backups."""
 DATABASE_CLUSTER: Final = "vitalops"
 LIVEKIT_SERVICE: Final = "livekit"
 GATEWAY_SERVICE: Final = "gateway"
@@ -75,6 +85,7 @@ UID_GATEWAY: Final = 10003
 UID_MEDIA: Final = 10004
 UID_TELEMETRY: Final = 10005
 UID_PROBER: Final = 10006
+UID_OBJECTS: Final = 10007
 UID_PAUSE: Final = 65535
 
 # Tokens.
@@ -148,6 +159,8 @@ ALERT_SLI_ABSENT: Final = "SliAbsent"
 ALERT_PEER_UNREACHABLE: Final = "RegionUnreachable"
 ALERT_TARGET_DOWN: Final = "TargetDown"
 ALERT_REPLICATION_LAG: Final = "ReplicationLagging"
+ALERT_BACKUP_STALE: Final = "BackupStale"
+ALERT_DISK_FILLING: Final = "DiskFilling"
 ALERT_PROBER_SILENT: Final = "ProberSilent"
 """The prober runs and no longer walks, so that a quiet night looks like a good one."""
 ALERT_WATCHDOG: Final = "Watchdog"

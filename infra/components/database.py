@@ -30,7 +30,7 @@ from infra.components.kit import (
 )
 from infra.engines.objects import fingerprint
 from vitalops import conventions as c
-from vitalops.model.platform import Resources
+from vitalops.model.resources import Resources
 
 CREDENTIALS: Final = "postgres-credentials"
 TLS: Final = "postgres-tls"

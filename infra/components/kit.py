@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vitalops import conventions as c
-from vitalops.model.platform import Resources
+from vitalops.model.resources import Resources
 
 Manifest = dict[str, Any]
 

@@ -32,7 +32,7 @@ from infra.components.kit import (
 from infra.components.policies import MIGRATIONS
 from infra.engines.objects import fingerprint
 from vitalops import conventions as c
-from vitalops.model.platform import Resources
+from vitalops.model.resources import Resources
 
 PASSWORDS: Final = "database-passwords"
 SECRETS_FOLDER: Final = "/etc/vitalops/secrets"

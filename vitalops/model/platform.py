@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from vitalops.model.base import CountryCode, CpuQuantity, DnsLabel, Frozen, MemoryQuantity, Port, Text
+from vitalops.model.base import CountryCode, DnsLabel, Frozen, MemoryQuantity, Port, Text
+from vitalops.model.failover import Backups, DnsRecord, Failover, Operations, Replication
+from vitalops.model.resources import Resources
 from vitalops.model.slo import MetricName, Objective, Sli, Tier
 from vitalops.model.telemetry import Alerting, PlannedWork, Telemetry
 
@@ -66,11 +68,6 @@ class Region(Frozen):
     """`local`: made on this machine. Otherwise a cluster that exists already."""
 
 
-class Replication(StrEnum):
-    SYNCHRONOUS = "synchronous"
-    ASYNCHRONOUS = "asynchronous"
-
-
 class EdgeListener(Frozen):
     """Where clients reach a failover pair. Loopback only, unless the user says otherwise."""
 
@@ -90,10 +87,14 @@ class FailoverPair(Frozen):
     standby: DnsLabel
     rto_seconds: Annotated[int, Field(gt=0)]
     rpo_seconds: Annotated[int, Field(ge=0)]
-    replication: Replication = Replication.ASYNCHRONOUS
+    replication: Replication = Replication.SYNCHRONOUS
+    """As it is meant; `vitalops status` shows what it is."""
+    failover: Failover = Failover()
     start_by_default: bool = True
     """Whether `vitalops regions start` and `up` take this pair when no region is named."""
     edge: EdgeListener
+    dns: DnsRecord | None = None
+    """Absent: clients are led by the edge alone."""
 
 
 class Layer(StrEnum):
@@ -108,13 +109,6 @@ class DataClass(StrEnum):
     HEALTH = "health"
     PERSONAL = "personal"
     TECHNICAL = "technical"
-
-
-class Resources(Frozen):
-    cpu: CpuQuantity
-    """CPU request; no limit is set, so that an idle machine's cores are used."""
-    memory: MemoryQuantity
-    """Memory request and limit."""
 
 
 class Replicas(Frozen):
@@ -180,3 +174,5 @@ class Platform(Frozen):
     telemetry: Telemetry = Telemetry()
     alerting: Alerting = Alerting()
     planned_work: tuple[PlannedWork, ...] = ()
+    backups: Backups = Backups()
+    operations: Operations = Operations()

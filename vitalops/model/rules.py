@@ -14,8 +14,9 @@ from typing import TypeAlias
 
 from vitalops.model.addresses import MAXIMUM_LOCAL_REGIONS
 from vitalops.model.draft import Draft
+from vitalops.model.failover import Replication
 from vitalops.model.objective_rules import OBJECTIVE_RULES, objective_warnings
-from vitalops.model.platform import CertificationScheme, DataClass, Region, Replication, Service
+from vitalops.model.platform import CertificationScheme, DataClass, Region, Service
 from vitalops.model.residency import HDS_ACTIVITIES, Gap, placement_gaps, transfer_gaps
 from vitalops.model.source import Flaw, Pointer
 from vitalops.suggest import shown, suggestion

@@ -34,6 +34,13 @@ PEER_FOR = 10
 TARGET_FOR = 120
 LAG_FOR = 60
 """Seconds that each must last. A peer that is lost is told at once: its pair's recovery time counts from then."""
+LAG_LEAST = 5
+"""Seconds. Where no loss at all is promised, commits wait for the standby: what lags is its replay alone."""
+
+
+def lag_limit(pair: FailoverPair) -> int:
+    """Seconds of lag that somebody is told of."""
+    return max(pair.rpo_seconds, LAG_LEAST)
 
 
 def infrastructure(
@@ -75,7 +82,7 @@ def infrastructure(
     # A standby that has replayed all it received is behind by nothing, however long ago the last write was.
     behind = (
         "(patroni_standby_leader == 1 and patroni_xlog_received_location > patroni_xlog_replayed_location\n"
-        f"  and time() - patroni_xlog_replayed_timestamp > {pair.rpo_seconds})"
+        f"  and time() - patroni_xlog_replayed_timestamp > {lag_limit(pair)})"
     )
     stopped = "(patroni_standby_leader == 1 and patroni_postgres_streaming == 0)"
     yield alert(
@@ -84,8 +91,8 @@ def infrastructure(
         {METRIC_SEVERITY: SEVERITY_TICKET, **labels, METRIC_RUNBOOK: "region-failover"},
         {
             "summary": f"The standby database in {region} does not keep up",
-            "description": f"It does not receive what the paired region writes, or is more than {pair.rpo_seconds} s "
-            f"behind (rpo_seconds of {pair.name}), for {LAG_FOR} seconds.",
+            "description": f"It does not receive what the paired region writes, or is more than {lag_limit(pair)} s "
+            f"behind, for {LAG_FOR} seconds.",
             METRIC_RUNBOOK: "region-failover",
         },
         wait=LAG_FOR,

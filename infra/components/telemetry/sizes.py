@@ -7,7 +7,7 @@ from typing import Final
 
 from infra.components.args import RegionArgs
 from vitalops import conventions as c
-from vitalops.model.platform import Resources
+from vitalops.model.resources import Resources
 
 MOST_NODES: Final = 50
 """What runs once on each node is allowed for this many by the quotas."""

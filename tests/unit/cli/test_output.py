@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cli import context
 from cli.output import colours, emit, jsonable, paint, table
-from vitalops.model.platform import Resources
+from vitalops.model.resources import Resources
 
 
 class Light(Enum):

@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.vitalops.model.conftest import TODAY, Text
 from vitalops.errors import SpecErrors, UsageError
+from vitalops.model.failover import Replication
 from vitalops.model.loader import load_platform, load_platform_with_warnings
-from vitalops.model.platform import Replication
 from vitalops.model.source import MAXIMUM_BYTES
 
 
@@ -21,7 +21,7 @@ def test_the_bundled_platform_is_sound_and_needs_no_attention(root: Path) -> Non
     assert platform.pairs["france"].primary == "fr-par"
     assert platform.pairs["france"].start_by_default
     assert not platform.pairs["switzerland"].start_by_default
-    assert platform.pairs["france"].replication is Replication.ASYNCHRONOUS
+    assert platform.pairs["france"].replication is Replication.SYNCHRONOUS
     assert platform.services["records"].name == "records"
     assert platform.regions["ch-gva"].certifications[1].expires == date(2028, 5, 31)
 

@@ -39,7 +39,13 @@ from vitalops.model.rules import RESERVED_SERVICE_NAMES
             "'france'",
         ),
         ("depends_on: [identity]", "pairs: [], depends_on: []", "", "", ""),
-        ("rpo_seconds: 5", "rpo_seconds: 0", "/pairs/france/rpo_seconds", "asynchronous", "synchronous"),
+        (
+            "rpo_seconds: 0",
+            "rpo_seconds: 0\n    replication: asynchronous",
+            "/pairs/france/rpo_seconds",
+            "asynchronous",
+            "synchronous",
+        ),
         ("port: 8444", "port: 8443", "/pairs/switzerland/edge/port", "edge of pair 'france'", "own"),
         ("port: 8444", "port: 22", "/pairs/switzerland/edge/port", "port 22", "1024"),
         (
@@ -97,7 +103,7 @@ def test_https_is_the_one_low_port_an_edge_may_have(bundled: Text) -> None:
 
 
 def test_synchronous_replication_may_promise_no_loss(bundled: Text) -> None:
-    sound = bundled.edit("rpo_seconds: 5", "rpo_seconds: 0\n    replication: synchronous")
+    sound = bundled.edit("rpo_seconds: 0", "rpo_seconds: 0\n    replication: synchronous")
     assert sound.load().platform.pairs["france"].rpo_seconds == 0
 
 

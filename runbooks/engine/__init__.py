@@ -1,0 +1,1 @@
+"""What runs a runbook: its model, durable execution, approvals, locks, limits."""

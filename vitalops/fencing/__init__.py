@@ -1,0 +1,1 @@
+"""Who may write in a pair: standings, guards, and the rules by which a region fences itself."""

@@ -1,0 +1,109 @@
+"""A region's database as operations use it: what it is, and the few things that may be done to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from vitalops.model.failover import Replication
+
+
+class DatabaseRole(StrEnum):
+    """Of a region's Patroni cluster as a whole. `NONE`: no member leads."""
+
+    PRIMARY = "primary"
+    STANDBY = "standby"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a region knows of who may write in its pair. The higher token is the newer word."""
+
+    active: str
+    """The region that may write."""
+    token: int
+    """Fencing token of the operation that made it so."""
+    replication: Replication
+    """As it is meant at present: `degrade-to-async` changes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """A member of the other region that streams from this one. Lag is as this region sees it."""
+
+    name: str
+    synchronous: bool
+    lag_bytes: int
+    lag_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseState:
+    """A region's database just now. Positions are LSNs as bytes."""
+
+    region: str
+    role: DatabaseRole
+    writable: bool
+    """Whether a write would be taken: a primary that is neither read-only nor fenced."""
+    leader: str
+    """Member that leads; empty where none does."""
+    members: int
+    running: int
+    timeline: int
+    position: int
+    """Written by a primary; received and flushed by a standby."""
+    replayed: int
+    """By a standby; the same as `position` for a primary."""
+    streaming: bool
+    """Whether a standby receives from the other region."""
+    followers: tuple[Follower, ...]
+    """Of a primary: members of the other region."""
+    waits_for: tuple[str, ...]
+    """Members whose acknowledgement a commit waits for (synchronous_standby_names); empty where for none."""
+    standing: Standing | None
+    clock: float
+    """The database's own time, seconds since the epoch: for the check of clock skew."""
+
+
+class RegionDatabase(Protocol):
+    """One region's Patroni cluster. Every method raises RemoteError, naming the region, where it is not reached.
+
+    Methods that change something are idempotent, carry the operation's fencing token, and raise VitalopsError where the
+    region has heard of a newer one.
+    """
+
+    @property
+    def region(self) -> str: ...
+
+    def state(self, timeout: float = 3.0) -> DatabaseState: ...
+
+    def take_standing(self, standing: Standing) -> None:
+        """Make the region know who may write. A region that is told that it is not itself fences itself."""
+        ...
+
+    def promote(self, token: int, timeout: float) -> float:
+        """Make the region's database a primary. Returns the seconds until it took writes."""
+        ...
+
+    def follow(self, token: int, timeout: float) -> str:
+        """Make it a standby of the other region, rewinding what only it has. Returns how: `streaming`, `rewound`
+        or `copied`."""
+        ...
+
+    def require_acknowledgement(self, members: tuple[str, ...], token: int) -> None:
+        """Commits wait for one of `members` from now on; for nobody where empty."""
+        ...
+
+    def checkpoint(self, timeout: float) -> None:
+        """Write everything out, so that a shutdown after it is short."""
+        ...
+
+    def replace_leader(self, token: int, timeout: float) -> str:
+        """Make another member lead, or restart the only one. Returns the new leader."""
+        ...
+
+    def query(self, database: str, sql: str, timeout: float = 10.0) -> list[dict[str, str]]:
+        """Rows of one read or maintenance statement as the superuser, values as text. Never of patient data."""
+        ...
