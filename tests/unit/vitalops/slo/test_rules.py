@@ -23,6 +23,7 @@ from vitalops.conventions import (
 from vitalops.errors import UsageError
 from vitalops.model.platform import Platform
 from vitalops.model.telemetry import PlannedWork
+from vitalops.slo.infrastructure import lag_limit
 from vitalops.slo.objectives import objectives_of
 from vitalops.slo.rules import INFRASTRUCTURE_FILE, PLANNED_FILE, Compiler, RuleFiles, compile_rules
 
@@ -144,7 +145,7 @@ def test_every_region_has_the_alerts_that_no_objective_stands_for(bundled: Platf
         assert alert["labels"]["severity"] == severity
         assert alert["labels"]["region"] == "fr-gra"
         assert alert["labels"]["pair"] == "france"
-    assert f"> {bundled.pairs['france'].rpo_seconds})" in alerts_of(files, ALERT_REPLICATION_LAG)[0]["expr"]
+    assert f"> {lag_limit(bundled.pairs['france'])})" in alerts_of(files, ALERT_REPLICATION_LAG)[0]["expr"]
 
 
 def test_services_placed_elsewhere_have_no_rules(bundled: Platform) -> None:
