@@ -7,18 +7,18 @@ go in and come out as the plain JSON that the API speaks, so that nothing depend
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vitalops.errors import RemoteError
 from vitalops.imports import one_thread_imports
-from vitalops.ports.cluster import APPLY, MERGE, ApiError, Json, KubeApi
+from vitalops.ports.cluster import APPLY, MERGE, ApiError, Cluster, Executed, Json, KubeApi
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["APPLY", "MERGE", "ApiError", "HttpAccess", "Json", "KubeApi", "KubernetesApi"]
+__all__ = ["APPLY", "MERGE", "ApiError", "Cluster", "HttpAccess", "Json", "KubeApi", "KubernetesApi"]
 
 
 class HttpAccess(Protocol):
@@ -35,7 +35,7 @@ class HttpAccess(Protocol):
 
 
 class KubernetesApi:
-    """`KubeApi` and `HttpAccess` through the official client. Safe to use from several threads."""
+    """`Cluster` and `HttpAccess` through the official client. Safe to use from several threads."""
 
     def __init__(self, name: str, kubeconfig: Path | None, context: str | None) -> None:
         with one_thread_imports():
@@ -79,6 +79,33 @@ class KubernetesApi:
 
     def text(self, path: str, *, query: Mapping[str, str] | None = None, timeout: float = 10.0) -> str:
         return self._send("GET", path, query, None, "application/json", timeout)
+
+    def execute(
+        self,
+        namespace: str,
+        pod: str,
+        command: Sequence[str],
+        *,
+        container: str = "",
+        send: str = "",
+        timeout: float = 30.0,
+    ) -> Executed:
+        with one_thread_imports():
+            from infra import kube_exec
+
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+        try:
+            return kube_exec.execute(
+                self._client.configuration,
+                f"region {self._name}: {namespace}/{pod}",
+                path,
+                command,
+                container=container,
+                send=send,
+                timeout=timeout,
+            )
+        except kube_exec.Refused as error:
+            raise _api_error(self._name, error.status, error.text) from error
 
     @property
     def base_url(self) -> str:
