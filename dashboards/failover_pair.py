@@ -7,6 +7,7 @@ from dashboards.kit import IN_REGION, REGIONS, rate, series, total
 from dashboards.model import Colour, Dashboard, Line, Look, Panel, Query, Section, State, Unit
 from vitalops import conventions as c
 from vitalops.model.platform import Platform
+from vitalops.slo.infrastructure import lag_limit
 
 _STANDBY_ONLY = "only the region whose database is the standby receives and replays"
 
@@ -69,7 +70,7 @@ def roles() -> Section:
 
 
 def replication(platform: Platform) -> Section:
-    targets = sorted({pair.rpo_seconds for pair in platform.pairs.values()})
+    targets = sorted({lag_limit(pair) for pair in platform.pairs.values()})
     by = f"max by ({c.METRIC_REGION}, pod)"
     received, replayed = (
         f"{by} ({series(metric, IN_REGION)})" for metric in (names.WAL_RECEIVED, names.WAL_REPLAYED)
