@@ -52,3 +52,10 @@ class Paths:
 
     def secrets(self, platform: str) -> Path:
         return self.state / "secrets" / platform
+
+    def operations(self, platform: str) -> Path:
+        """Runs, locks, the journal and the kill switch of a platform."""
+        return self.state / "operations" / platform
+
+    def journal(self, platform: str) -> Path:
+        return self.operations(platform) / "journal.jsonl"
