@@ -43,6 +43,18 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "app",
         "Write, list and check the Grafana dashboards of the platform.",
     ),
+    CommandEntry(
+        "halt",
+        "cli.commands.halt",
+        "halt",
+        "Stop every operation: the one kill switch. Lifting it needs a reason.",
+    ),
+    CommandEntry(
+        "evidence",
+        "cli.commands.evidence",
+        "app",
+        "Show the journal of operations, and verify that it is whole.",
+    ),
     CommandEntry("down", _PLATFORM, "down", "Remove the platform from its regions."),
     CommandEntry("render", _PLATFORM, "render", "Write the manifests of every region to a folder."),
     CommandEntry(

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from vitalops.errors import UsageError, VitalopsError
 from vitalops.evidence.record import Journal, Record, RecordKind
+from vitalops.evidence.screening import text_holds
 from vitalops.paths import Paths
 from vitalops.ports.clock import Clock
 
@@ -80,11 +81,10 @@ def begin(file: Path, journal: Journal, clock: Clock, actor: str, reason: str) -
     """Halt everything. Where it is halted already, that halt stays and is returned.
 
     The switch comes before its record: where the journal cannot be written everything is halted all the same, and the
-    second value says what was wrong. Raises UsageError where no reason is given, VitalopsError where the switch itself
-    cannot be set.
+    second value says what was wrong. A reason that the journal must not hold is left out of both: that is no time to
+    look for words. Raises UsageError where no reason is given, VitalopsError where the switch itself cannot be set.
     """
-    asked = Halt(actor, clock.now(), _reason(reason, "a halt"))
-    _refuse_unkept(asked.reason)
+    asked = Halt(actor, clock.now(), _fit(_reason(reason, "a halt")))
     if not _create(file, asked):
         there = read(file)
         # Lifted between the two: then it is for whoever asked to ask again.
@@ -112,11 +112,9 @@ def lift(file: Path, journal: Journal, actor: str, reason: str) -> Halt | None:
     return found
 
 
-def _refuse_unkept(reason: str) -> None:
-    # Before the switch, not after: the reason is shown to everybody who is refused.
-    from vitalops.evidence.screening import screen
-
-    screen(_record(RecordKind.HALTED, "", reason))
+def _fit(reason: str) -> str:
+    what = text_holds(reason)
+    return f"(left out: it seemed to hold {what})" if what else reason
 
 
 def _recorded(append: Callable[[], object]) -> str:

@@ -63,8 +63,10 @@ def up(names: Names = None, engine: EngineName = "auto") -> None:
     """
     from infra.engines.rollout import RolloutFailed
     from infra.operations.up import up as bring_up
+    from vitalops.halt import require_not_halted
 
     setting = _setting(names, engine)
+    require_not_halted(setting.paths, setting.platform.name)
     try:
         with progress() as steps:
             result = bring_up(setting, steps)
@@ -164,8 +166,10 @@ def _render_rendered(rendered: Rendered) -> str:
 def down(names: Names = None, engine: EngineName = "auto") -> None:
     """Remove the platform from its regions, with its data. The regions, images and secrets stay."""
     from infra.operations.down import down as take_down
+    from vitalops.halt import require_not_halted
 
     setting = _setting(names, engine)
+    require_not_halted(setting.paths, setting.platform.name)
     confirm(f"Remove the platform and all its data from {', '.join(setting.regions)}?")
     with progress() as steps:
         outcomes = take_down(setting, steps)
