@@ -12,6 +12,8 @@ NAMESPACE_GATEWAY: Final = "vitalops-gateway"
 NAMESPACE_TELEMETRY: Final = "vitalops-telemetry"
 NAMESPACE_AGENTS: Final = "vitalops-agents"
 """What must read the node's own files (log shipping): Pod Security is `privileged` there and nowhere else."""
+NAMESPACE_BACKUPS: Final = "vitalops-backups"
+"""Of the S3 server: apart from the data, so that who may delete the one need not be able to delete the other."""
 NAMESPACES: Final = (
     NAMESPACE_DATA,
     NAMESPACE_SERVICES,
@@ -19,6 +21,7 @@ NAMESPACES: Final = (
     NAMESPACE_GATEWAY,
     NAMESPACE_TELEMETRY,
     NAMESPACE_AGENTS,
+    NAMESPACE_BACKUPS,
 )
 
 # Labels (app.kubernetes.io/* are Kubernetes' recommended ones).
@@ -48,6 +51,7 @@ NODE_PORT_OBJECTS: Final = 30900
 GUARD_PORT: Final = 8009
 """Of the guard beside PostgreSQL: who may write in the pair, and what it sees of the other region and the witness."""
 OBJECTS_PORT: Final = 7070
+BACKUP_METRICS_PORT: Final = 9189
 
 # Services of the data layer.
 POSTGRES_PRIMARY_SERVICE: Final = "postgres-primary"
@@ -76,6 +80,7 @@ IMAGE_NAMES: Final = (
     "logs",
     "log-collector",
     "prober",
+    "objects",
 )
 
 # Users that the images' processes run as: fixed, so that Pod Security can check them and volumes keep their owner.
@@ -149,6 +154,7 @@ JOB_API_SERVER: Final = "apiserver"
 JOB_DNS: Final = "coredns"
 JOB_TELEMETRY: Final = "telemetry"
 JOB_PROBER: Final = "prober"
+JOB_BACKUPS: Final = "backups"
 JOB_PEER: Final = "peer"
 """The paired region's gateway, seen from this region."""
 
@@ -160,6 +166,7 @@ ALERT_PEER_UNREACHABLE: Final = "RegionUnreachable"
 ALERT_TARGET_DOWN: Final = "TargetDown"
 ALERT_REPLICATION_LAG: Final = "ReplicationLagging"
 ALERT_BACKUP_STALE: Final = "BackupStale"
+ALERT_ARCHIVE_LAG: Final = "ArchiveLagging"
 ALERT_DISK_FILLING: Final = "DiskFilling"
 ALERT_PROBER_SILENT: Final = "ProberSilent"
 """The prober runs and no longer walks, so that a quiet night looks like a good one."""

@@ -146,7 +146,8 @@ class _Closing:
 
 
 def _fill(template: str, group: Group, architecture: str, tool: str) -> str:
-    return template.format(version=group.version, arch=architecture, tool=tool)
+    machine = "x86_64" if architecture == "amd64" else architecture
+    return template.format(version=group.version, arch=architecture, machine=machine, tool=tool)
 
 
 def _name(path: str) -> str:
