@@ -9,25 +9,36 @@ import pulumi
 from infra.components.args import EdgeArgs
 from infra.components.declare import declare
 from infra.components.kit import Manifest, config_map, secret
-from infra.gateway.edge import EdgeConfig, compile_edge
+from infra.gateway.edge import HOLD_FILE, MAP_FILE, EdgeConfig, compile_edge, compile_hold, compile_map
 from vitalops import conventions as c
 
 NAME: Final = "vitalops-edge"
 FOLDER: Final = "/etc/vitalops/edge"
+ACTIVE_REGION: Final = "active-region"
+"""Key of the ConfigMap, for people and for what brings the files to where they are needed."""
+ANNOTATION_SWITCHED: Final = "vitalops.dev/switched-at"
+"""When the region was made active, seconds since 1970: the later of two ConfigMaps that differ is right."""
 
 
-def compiled(args: EdgeArgs, folder: str = FOLDER) -> str:
-    """The pair's edge configuration; `folder` is where the process that runs it keeps its files."""
+def edge_config(args: EdgeArgs, folder: str = FOLDER) -> EdgeConfig:
+    """`folder` is where the process that runs it keeps its files."""
     pair = args.platform.pairs[args.pair]
-    return compile_edge(EdgeConfig(args.pair, pair.edge, args.active_region, args.addresses, folder))
+    return EdgeConfig(args.pair, pair.edge, args.addresses, folder, pair.failover.drain_seconds)
+
+
+def edge_texts(args: EdgeArgs, folder: str = FOLDER) -> dict[str, str]:
+    """The files that the process reads and that are no secret, by name."""
+    config = edge_config(args, folder)
+    return {
+        "haproxy.cfg": compile_edge(config),
+        MAP_FILE: compile_map(config, args.active_region),
+        HOLD_FILE: compile_hold(config),
+        "ca.crt": args.authority,
+    }
 
 
 def edge_objects(args: EdgeArgs, region: str) -> list[Manifest]:
-    settings = {
-        "haproxy.cfg": compiled(args),
-        "active-region": args.active_region,
-        "ca.crt": args.authority,
-    }
+    settings = {**edge_texts(args), ACTIVE_REGION: args.active_region}
     pem = args.certificate.certificate + args.certificate.key
     return [
         config_map(NAME, c.NAMESPACE_GATEWAY, args.stack, region, settings, NAME),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import os
 import pwd
 import signal
@@ -10,11 +11,14 @@ import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from infra.edge.admin import last_checks, map_entries, set_map
 from infra.edge.listeners import listener_of
+from infra.gateway.edge import ACTIVE_KEY, HOLD_KEY, MAP_FILE, map_text
 from vitalops.errors import RemoteError, UsageError
 from vitalops.model.platform import EdgeListener
 
@@ -25,9 +29,9 @@ _USER: Final = "haproxy"
 
 @dataclass(frozen=True, slots=True)
 class EdgeFiles:
-    """What the process reads. The configuration names `folder`."""
+    """What the process reads. `texts` are the files that are no secret, by name; the configuration names `folder`."""
 
-    configuration: str
+    texts: Mapping[str, str]
     certificate_and_key: str
     authority: str
 
@@ -46,6 +50,15 @@ class EdgeProcess:
         return self.folder / "haproxy.cfg"
 
     @property
+    def _map(self) -> Path:
+        return self.folder / MAP_FILE
+
+    @property
+    def admin(self) -> Path:
+        """HAProxy's admin socket."""
+        return self.folder / "admin.sock"
+
+    @property
     def _pid_file(self) -> Path:
         return self.folder / "haproxy.pid"
 
@@ -53,7 +66,7 @@ class EdgeProcess:
         """The running master's process id. A stale file, or a process id used again by another, is no master."""
         try:
             pid = int(self._pid_file.read_text())
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            command = _command(pid)
         except (OSError, ValueError):
             return None
         return pid if os.fsencode(self._configuration) in command else None
@@ -61,13 +74,15 @@ class EdgeProcess:
     def ensure(self, files: EdgeFiles) -> str:
         """Start, reload or leave alone, until the edge answers. Returns what was done.
 
+        Where a running edge leads is left alone: `route` alone changes that.
+
         Raises UsageError where the port is taken by something else, RemoteError where HAProxy refuses or does not
         answer.
         """
         running = self.pid()
         if running is None:
             self.require_free_port()
-        changed = self._write(files)
+        changed = self._write(files, running=running is not None)
         if running is not None and not changed:
             return "unchanged"
         self._check()
@@ -89,9 +104,35 @@ class EdgeProcess:
                     os.kill(pid, signal.SIGKILL)
                     deadline += _STOP_SECONDS
                 time.sleep(0.05)
-        for file in (self._pid_file, self.folder / "admin.sock", self.folder / "edge.pem"):
+        for file in (self._pid_file, self.admin, self.folder / "edge.pem"):
             file.unlink(missing_ok=True)
         return pid is not None
+
+    def route(self, region: str) -> None:
+        """Send new requests to `region` from now on, and after a restart; those that wait are let go.
+
+        The file comes first: whatever happens next, a start finds the newer word. Raises RemoteError where the process
+        does not take it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        self._replace(MAP_FILE, map_text(region), 0o644)
+        for key, value in ((ACTIVE_KEY, region), (HOLD_KEY, "0")):
+            set_map(self.admin, self._map, key, value)
+
+    def hold(self, until: float) -> None:
+        """Have new requests wait, until `route` or that time (seconds since 1970), whichever is first.
+
+        Kept by the process alone: one that is started anew holds nothing.
+        """
+        set_map(self.admin, self._map, HOLD_KEY, str(math.ceil(until)))
+
+    def active(self) -> str:
+        """Region to which the running process sends new requests. Raises RemoteError where none runs."""
+        return map_entries(self.admin, self._map).get(ACTIVE_KEY, "")
+
+    def checks(self) -> dict[str, bool]:
+        """Whether the latest health check of each backend passed. Raises RemoteError where none runs."""
+        return last_checks(self.admin)
 
     def answers(self, authority: str, *, timeout: float = 3.0) -> tuple[int, str]:
         """Status of the edge's health page and the region that answered it. Raises OSError where nobody answers."""
@@ -124,24 +165,26 @@ class EdgeProcess:
                     hint=f"end that process, or set pairs.{self.pair}.edge.port in platform.yaml",
                 ) from None
 
-    def _write(self, files: EdgeFiles) -> bool:
+    def _write(self, files: EdgeFiles, *, running: bool) -> bool:
         """Returns whether anything differs from what is there."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
-        changed = False
-        for name, text, mode in (
-            ("haproxy.cfg", _as_user(files.configuration), 0o644),
-            ("edge.pem", files.certificate_and_key, 0o600),
-            ("ca.crt", files.authority, 0o644),
-        ):
-            path = self.folder / name
-            if path.exists() and path.read_text() == text:
-                continue
-            changed = True
-            temporary = path.with_suffix(".new")
-            temporary.touch(mode=mode)
-            temporary.write_text(text)
-            temporary.replace(path)
-        return changed
+        texts = {**files.texts, "haproxy.cfg": _as_user(files.texts["haproxy.cfg"])}
+        if running and self._map.exists():
+            del texts[MAP_FILE]
+        changed = [self._replace(name, text, 0o644) for name, text in texts.items()]
+        changed.append(self._replace("edge.pem", files.certificate_and_key, 0o600))
+        return any(changed)
+
+    def _replace(self, name: str, text: str, mode: int) -> bool:
+        path = self.folder / name
+        if path.exists() and path.read_text() == text:
+            return False
+        temporary = path.with_suffix(".new")
+        temporary.unlink(missing_ok=True)
+        temporary.touch(mode=mode)
+        temporary.write_text(text)
+        temporary.replace(path)
+        return True
 
     def _check(self) -> None:
         command = [self.program, "-c", "-q", "-f", str(self._configuration)]
@@ -189,6 +232,18 @@ class EdgeProcess:
             f"the edge of {self.pair} does not reach its region's gateway: {reason}",
             hint=f"see {self.folder / 'haproxy.log'} and `vitalops status`",
         )
+
+
+def _command(pid: int) -> list[bytes]:
+    """A process's command line. HAProxy's master executes itself anew after it has loaded its configuration, and for
+    that moment has none."""
+    process = Path(f"/proc/{pid}")
+    for _ in range(20):
+        command = (process / "cmdline").read_bytes()
+        if command or (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            break
+        time.sleep(0.005)
+    return command.split(b"\0")
 
 
 def _as_user(configuration: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from infra.components.args import EdgeArgs
-from infra.components.edge import compiled
+from infra.components.edge import edge_texts
 from infra.edge.process import EdgeFiles
 from infra.operations.setting import Setting
 from infra.program.inputs import edge_args
@@ -46,11 +47,11 @@ def bring_up_edge(setting: Setting, pair: FailoverPair, progress: Progress) -> s
     program = ensure_system(("haproxy",), progress)["haproxy"]
     args: EdgeArgs = edge_args(setting.surroundings({}), pair.name)
     process = setting.edge_process(pair)
-    process = type(process)(process.pair, process.listener, process.folder, program)
+    process = replace(process, program=program)
     files = EdgeFiles(
-        configuration=compiled(args, str(process.folder)),
-        certificate_and_key=args.certificate.certificate + args.certificate.key,
-        authority=args.authority,
+        edge_texts(args, str(process.folder)),
+        args.certificate.certificate + args.certificate.key,
+        args.authority,
     )
     done = process.ensure(files)
     write_authority(setting, args.authority)

@@ -88,7 +88,9 @@ class OperatedPlatform:
         return self._once("alerts", region, connect)
 
     def directors(self, pair: FailoverPair) -> tuple[TrafficDirector, ...]:
-        raise _unavailable("traffic", pair.name)
+        from infra.operations.traffic import directors_of
+
+        return directors_of(self, pair)
 
     def active_region(self, pair: FailoverPair) -> str:
         return active_region(self._setting.paths.state, self.platform.name, pair)

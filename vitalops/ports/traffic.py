@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+MAXIMUM_HOLD_SECONDS: Final = 15.0
+"""No request waits for longer, whatever is asked: clients give up about then."""
 
 
 class TrafficDirector(Protocol):
@@ -23,8 +26,15 @@ class TrafficDirector(Protocol):
         """Send new requests to `region`. What runs already (calls) stays where it is. Idempotent."""
         ...
 
+    def hold(self, seconds: float) -> bool:
+        """Have new requests wait before anything of them is sent, until `switch`, at most so long; 0 lets them go.
+
+        Returns whether it can. It ends by itself, so that nobody waits for an operator who is gone.
+        """
+        ...
+
     def sees(self) -> Mapping[str, bool]:
-        """Regions whose gateway it reaches, as its own health checks say; empty where it has none."""
+        """Whether it reaches each region's gateway, as its latest check says; without those not checked yet."""
         ...
 
     def delay_seconds(self) -> float:
@@ -40,16 +50,30 @@ class FakeDirector:
     region: str = ""
     reached: dict[str, bool] = field(default_factory=dict[str, bool])
     switched: list[str] = field(default_factory=list[str])
+    held: list[float] = field(default_factory=list[float])
+    fails_with: Callable[[], Exception] | None = None
 
     def active(self) -> str:
+        self._fail()
         return self.region
 
     def switch(self, region: str) -> None:
+        self._fail()
         self.region = region
         self.switched.append(region)
 
+    def hold(self, seconds: float) -> bool:
+        self._fail()
+        self.held.append(seconds)
+        return True
+
     def sees(self) -> Mapping[str, bool]:
+        self._fail()
         return self.reached
 
     def delay_seconds(self) -> float:
         return 0.0
+
+    def _fail(self) -> None:
+        if self.fails_with is not None:
+            raise self.fails_with()

@@ -12,7 +12,7 @@ import pytest
 from infra.components import edge as edge_component
 from infra.components import gateway
 from infra.components.args import EdgeArgs, RegionArgs
-from infra.gateway.edge import EdgeConfig, compile_edge
+from infra.gateway.edge import EdgeConfig, compile_edge, compile_map
 from infra.gateway.haproxy import CONFIG_FOLDER, GatewayConfig, compile_gateway
 from vitalops.model.platform import EdgeListener, Platform
 
@@ -30,9 +30,9 @@ def config(platform: Platform, *, key_ids: tuple[str, ...] = ("k1", "k2")) -> Ga
     )
 
 
-def edge_config(folder: str, active: str = "fr-par") -> EdgeConfig:
+def edge_config(folder: str) -> EdgeConfig:
     regions = {"fr-par": "10.201.1.2:30443", "fr-gra": "10.201.2.2:30443"}
-    return EdgeConfig("france", EdgeListener(port=8443), active, regions, folder)
+    return EdgeConfig("france", EdgeListener(port=8443), regions, folder, drain_seconds=1800)
 
 
 def test_gateway(platform: Platform, golden: Callable[[str, str], None]) -> None:
@@ -43,16 +43,17 @@ def test_edge(golden: Callable[[str, str], None]) -> None:
     golden("edge.cfg", compile_edge(edge_config("/run/vitalops/edge/france")))
 
 
-def test_edge_follows_the_active_region_only() -> None:
-    text = compile_edge(edge_config("/f", active="fr-gra"))
-    assert "default_backend region_fr-gra" in text
-    assert "use_backend" not in text
+def test_the_map_alone_says_which_region_is_active() -> None:
+    assert compile_map(edge_config("/f"), "fr-gra") == "active fr-gra\nhold 0\n"
+    text = compile_edge(edge_config("/f"))
+    assert "use_backend region_%[var(txn.region)]" in text
+    assert "default_backend" not in text
     assert " backup" not in text
 
 
 def test_edge_refuses_a_stranger_as_active() -> None:
     with pytest.raises(ValueError, match="ch-gva"):
-        compile_edge(edge_config("/f", active="ch-gva"))
+        compile_map(edge_config("/f"), "ch-gva")
 
 
 def test_every_token_rule_comes_before_any_route(platform: Platform) -> None:
@@ -84,8 +85,10 @@ def test_haproxy_accepts_the_gateway(region: Callable[[str], RegionArgs], tmp_pa
 @pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
 def test_haproxy_accepts_the_edge(edge: EdgeArgs, tmp_path: Path) -> None:
     (tmp_path / "edge.pem").write_text(edge.certificate.certificate + edge.certificate.key)
-    (tmp_path / "ca.crt").write_text(edge.authority)
-    accept(tmp_path, edge_component.compiled(edge, str(tmp_path)))
+    texts = edge_component.edge_texts(edge, str(tmp_path))
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    accept(tmp_path, texts["haproxy.cfg"])
 
 
 def accept(folder: Path, text: str) -> None:

@@ -1,0 +1,131 @@
+"""The edge of a pair as a traffic director: the process of this machine, or what its regions keep for one elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from infra.components.edge import ACTIVE_REGION, ANNOTATION_SWITCHED
+from infra.components.edge import NAME as EDGE
+from infra.edge.process import EdgeProcess
+from infra.gateway.edge import MAP_FILE, map_text, region_backend
+from vitalops import conventions as c
+from vitalops.errors import RemoteError, UsageError
+from vitalops.model.platform import FailoverPair
+from vitalops.ports.clock import Clock
+from vitalops.ports.cluster import MERGE, Json, KubeApi
+from vitalops.ports.traffic import MAXIMUM_HOLD_SECONDS
+
+PATH: Final = f"/api/v1/namespaces/{c.NAMESPACE_GATEWAY}/configmaps/{EDGE}"
+_CLUSTER_SECONDS: Final = 5.0
+
+
+def require_region(pair: FailoverPair, region: str) -> None:
+    """Raises UsageError for a region that is not the pair's."""
+    if region not in (pair.primary, pair.standby):
+        raise UsageError(
+            f"{region} is no region of pair {pair.name}", hint=f"{pair.primary} or {pair.standby}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeDirector:
+    """The edge that runs on this machine. A switch takes effect with the next request; running calls stay."""
+
+    pair: FailoverPair
+    process: EdgeProcess
+    clock: Clock
+
+    @property
+    def name(self) -> str:
+        return f"edge {self.pair.name}"
+
+    def active(self) -> str:
+        region = self.process.active()
+        return region if region in (self.pair.primary, self.pair.standby) else ""
+
+    def switch(self, region: str) -> None:
+        require_region(self.pair, region)
+        self.process.route(region)
+        if (now := self.active()) != region:
+            raise RemoteError(f"{self.name} leads to {now or 'no region'} after it was switched to {region}")
+
+    def hold(self, seconds: float) -> bool:
+        self.process.hold(self.clock.now().timestamp() + min(max(seconds, 0.0), MAXIMUM_HOLD_SECONDS))
+        return True
+
+    def sees(self) -> Mapping[str, bool]:
+        checks = self.process.checks()
+        backends = {region: region_backend(region) for region in (self.pair.primary, self.pair.standby)}
+        return {region: checks[backend] for region, backend in backends.items() if backend in checks}
+
+    def delay_seconds(self) -> float:
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEdgeDirector:
+    """An edge that runs elsewhere: each region keeps what it should do in a ConfigMap, for whatever brings it there.
+
+    A region that is lost is passed over; the later word of two that differ counts.
+    """
+
+    pair: FailoverPair
+    clusters: Mapping[str, KubeApi]
+    clock: Clock
+
+    @property
+    def name(self) -> str:
+        return f"edge {self.pair.name} (kept in its regions)"
+
+    def active(self) -> str:
+        found = [self._read(cluster) for cluster in self.clusters.values()]
+        kept = [each for each in found if not isinstance(each, RemoteError)]
+        if not kept:
+            raise self._lost(found)
+        region = max(kept)[1]
+        return region if region in (self.pair.primary, self.pair.standby) else ""
+
+    def switch(self, region: str) -> None:
+        require_region(self.pair, region)
+        patch: Json = {
+            "metadata": {"annotations": {ANNOTATION_SWITCHED: f"{self.clock.now().timestamp():.3f}"}},
+            "data": {ACTIVE_REGION: region, MAP_FILE: map_text(region)},
+        }
+        failed = [self._patch(cluster, patch) for cluster in self.clusters.values()]
+        if all(failed):
+            raise self._lost(failed)
+
+    def hold(self, seconds: float) -> bool:
+        del seconds
+        return False
+
+    def sees(self) -> Mapping[str, bool]:
+        return {}
+
+    def delay_seconds(self) -> float:
+        return 0.0
+
+    def _read(self, cluster: KubeApi) -> tuple[float, str] | RemoteError:
+        try:
+            found = cluster.request("GET", PATH, timeout=_CLUSTER_SECONDS)
+        except RemoteError as error:
+            return error
+        noted = found.get("metadata", {}).get("annotations", {}).get(ANNOTATION_SWITCHED, "0")
+        try:
+            switched = float(noted)
+        except ValueError:
+            switched = 0.0
+        return switched, str(found.get("data", {}).get(ACTIVE_REGION, ""))
+
+    def _patch(self, cluster: KubeApi, patch: Json) -> RemoteError | None:
+        try:
+            cluster.request("PATCH", PATH, body=patch, content_type=MERGE, timeout=_CLUSTER_SECONDS)
+        except RemoteError as error:
+            return error
+        return None
+
+    def _lost(self, failed: list[tuple[float, str] | RemoteError] | list[RemoteError | None]) -> RemoteError:
+        said = next((str(each) for each in failed if isinstance(each, RemoteError)), "no cluster")
+        return RemoteError(f"{self.name}: neither region answers ({said})")

@@ -1,0 +1,162 @@
+"""The edge switched while it works: what runs stays, what comes next goes elsewhere, what waits is sent once."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.traffic.edge import EdgeDirector
+from tests.cluster.traffic.gateways import Bench, bench
+from vitalops.errors import RemoteError, UsageError
+from vitalops.model.failover import Failover
+from vitalops.model.platform import FailoverPair
+from vitalops.ports.clock import SystemClock
+
+pytestmark = [
+    pytest.mark.cluster,
+    # The edge outlives whoever starts it.
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+]
+
+SWITCH_SECONDS = 0.05
+"""From the call to the first request that the other region answers."""
+
+
+@pytest.fixture
+def edge() -> Iterator[Bench]:
+    with tempfile.TemporaryDirectory(prefix="edge-") as folder, bench(Path(folder)) as made:
+        Path(folder).chmod(0o755)
+        yield made
+
+
+@pytest.fixture
+def director(edge: Bench) -> EdgeDirector:
+    pair = FailoverPair(
+        name="france",
+        primary="fr-par",
+        standby="fr-gra",
+        rto_seconds=60,
+        rpo_seconds=0,
+        failover=Failover(),
+        edge=edge.process.listener,
+    )
+    return EdgeDirector(pair, edge.process, SystemClock())
+
+
+def test_a_switch_takes_effect_with_the_next_request_and_keeps_what_runs(
+    edge: Bench, director: EdgeDirector
+) -> None:
+    kept, call = edge.connect(), edge.connect()
+    assert call.upgrade("room-1") == 101
+    assert call.say("before") == "fr-par heard before"
+    assert kept.ask()[1] == director.active() == "fr-par"
+    pid = edge.process.pid()
+
+    began = time.monotonic()
+    director.switch("fr-gra")
+    told = time.monotonic() - began
+    answered = kept.ask()[1]
+    seconds = time.monotonic() - began
+
+    print(f"switched in {told * 1000:.1f} ms, answered after {seconds * 1000:.1f} ms")
+    assert answered == director.active() == "fr-gra"
+    assert seconds < SWITCH_SECONDS
+    assert call.say("after") == "fr-par heard after"
+    # Who comes back to the call, or joins it only now, finds it; a call that begins now begins in the new region.
+    again, other = edge.connect(), edge.connect()
+    assert again.upgrade("room-1") == 101
+    assert again.say("x") == "fr-par heard x"
+    assert other.upgrade("room-2") == 101
+    assert other.say("x") == "fr-gra heard x"
+    assert edge.process.pid() == pid
+
+
+def test_a_switched_edge_is_left_alone_by_up_and_survives_a_restart(
+    edge: Bench, director: EdgeDirector
+) -> None:
+    director.switch("fr-gra")
+    assert edge.process.ensure(edge.files) == "unchanged"
+    assert edge.connect().ask()[1] == "fr-gra"
+    changed = {**edge.files.texts, "haproxy.cfg": edge.files.texts["haproxy.cfg"] + "\n# another\n"}
+    files = type(edge.files)(changed, edge.files.certificate_and_key, edge.files.authority)
+    call = edge.connect()
+    assert call.upgrade("room-1") == 101
+    assert edge.process.ensure(files) == "reloaded"
+    assert edge.connect().ask()[1] == "fr-gra"
+    assert call.say("still") == "fr-gra heard still"
+
+
+def test_requests_wait_while_held_and_are_sent_once(edge: Bench, director: EdgeDirector) -> None:
+    answers: list[tuple[int, str]] = []
+    call = edge.connect()
+    assert call.upgrade("room-1") == 101
+    assert director.hold(10)
+
+    def write(number: int) -> None:
+        answers.append(edge.connect().ask(method="POST", body=f"note-{number}"))
+
+    began = time.monotonic()
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(20)]
+    for writer in writers:
+        writer.start()
+    time.sleep(1.0)
+    assert answers == []
+    assert not any(gateway.requests for gateway in edge.gateways.values())
+    assert edge.process.answers(edge.authority)[0] == 200
+    assert call.say("hello") == "fr-par heard hello"
+    again = edge.connect()
+    assert again.upgrade("room-1") == 101
+    director.switch("fr-gra")
+    for writer in writers:
+        writer.join(5)
+    assert answers == [(200, "fr-gra")] * 20
+    assert time.monotonic() - began < 4
+    assert edge.gateways["fr-par"].requests == []
+    assert sorted(edge.gateways["fr-gra"].requests) == sorted(
+        f"POST /x note-{number}" for number in range(20)
+    )
+
+
+def test_holding_ends_by_itself(edge: Bench, director: EdgeDirector) -> None:
+    began = time.monotonic()
+    director.hold(1)
+    assert edge.connect().ask()[1] == "fr-par"
+    assert 0.5 < time.monotonic() - began < 3
+
+
+def test_a_lost_region_is_seen_and_keeps_nobody(edge: Bench, director: EdgeDirector) -> None:
+    call = edge.connect()
+    assert call.upgrade("room-1") == 101
+    while len(director.sees()) < 2:
+        time.sleep(0.02)
+    assert director.sees() == {"fr-par": True, "fr-gra": True}
+    edge.gateways["fr-par"].stop()
+    lost = time.monotonic()
+    while director.sees()["fr-par"]:
+        assert time.monotonic() - lost < 2
+        time.sleep(0.02)
+    print(f"seen after {time.monotonic() - lost:.2f} s")
+    director.switch("fr-gra")
+    while True:
+        again = edge.connect()
+        if (status := again.upgrade("room-1")) == 101:
+            break
+        assert status == 503
+        assert time.monotonic() - lost < 5
+        time.sleep(0.05)
+    assert again.say("x") == "fr-gra heard x"
+
+
+def test_a_stranger_and_an_edge_that_does_not_run_are_refused(edge: Bench, director: EdgeDirector) -> None:
+    with pytest.raises(UsageError, match="ch-gva is no region of pair france"):
+        director.switch("ch-gva")
+    edge.process.stop()
+    with pytest.raises(RemoteError, match="HAProxy does not answer at"):
+        director.switch("fr-gra")
+    # The word is kept all the same: what starts now leads there.
+    assert "active fr-gra" in (edge.process.folder / "edge.map").read_text()
