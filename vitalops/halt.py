@@ -148,13 +148,14 @@ def _create(file: Path, halt: Halt) -> bool:
                 json.dump(body, out)
                 out.flush()
                 os.fsync(out.fileno())
-            os.link(temporary, file)
+            try:
+                os.link(temporary, file)
+            except FileExistsError:
+                return False
             _flush(file.parent)
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
-    except FileExistsError:
-        return False
     except OSError as error:
         raise VitalopsError(f"cannot halt: {file}: {error.strerror or error}") from None
     return True

@@ -23,8 +23,8 @@ from vitalops.ports.clock import Clock, SystemClock
 from vitalops.secretstore.port import SecretStore
 
 _BLOCK: Final = 64 * 1024
-LONGEST_LINE: Final = 1024 * 1024
-"""Bytes of one entry: outputs are figures and names, no dumps."""
+MOST_BYTES: Final = 256 * 1024
+"""Of one record's data: outputs are figures and names, no dumps."""
 
 
 class FileJournal:
@@ -58,11 +58,12 @@ class FileJournal:
             return []
         known = values_of(self._secrets) if self._secrets is not None else ()
         for record in records:
+            _require_small(record)
             screen(record, lambda: known)
         with self._told("written"), self._locked() as file:
             last, notes = self._mend(file)
             sealed = self._sealed(last, (*notes, *records))
-            lines = b"".join(map(_checked_line, sealed))
+            lines = b"".join(map(chain.line_of, sealed))
             file.seek(0, os.SEEK_END)
             began = file.tell()
             try:
@@ -158,12 +159,7 @@ class FileJournal:
         number, previous, sealed = last.number, last.digest, list[Entry]()
         for record in records:
             number += 1
-            try:
-                entry = chain.seal(number, self._clock.now(), record, previous)
-            except (TypeError, ValueError) as error:
-                raise UsageError(
-                    f"{record.name}: {record.kind.value}: its data is not JSON: {error}"
-                ) from None
+            entry = chain.seal(number, self._clock.now(), record, previous)
             previous = entry.digest
             sealed.append(entry)
         return sealed
@@ -234,14 +230,17 @@ class FileJournal:
             raise VitalopsError(f"the journal cannot be {what}: {where}: {error.strerror or error}") from None
 
 
-def _checked_line(entry: Entry) -> bytes:
-    line = chain.line_of(entry)
-    if len(line) > LONGEST_LINE:
+def _require_small(record: Record) -> None:
+    """Also that it is JSON: before it is screened, which takes time for each word."""
+    try:
+        size = len(chain.canonical(dict(record.data))) + len(record.reason)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{record.name}: {record.kind.value}: its data is not JSON: {error}") from None
+    if size > MOST_BYTES:
         raise UsageError(
-            f"{entry.record.name}: {entry.record.kind.value}: {len(line)} bytes are too many for the journal",
-            hint=f"at most {LONGEST_LINE}",
+            f"{record.name}: {record.kind.value}: {size} bytes are too many for the journal",
+            hint=f"at most {MOST_BYTES}",
         )
-    return line
 
 
 def _last_line(file: BinaryIO, size: int) -> tuple[int, bytes]:

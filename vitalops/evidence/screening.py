@@ -34,15 +34,18 @@ _NIR: Final = re.compile(
 )
 _AHV: Final = re.compile(r"(?<!\d)756[ .]?\d{4}[ .]?\d{4}[ .]?\d{2}(?!\d)")
 _PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    ("an e-mail address", re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")),
-    ("a token", re.compile(r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]*")),
+    (
+        "an e-mail address",
+        re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"),
+    ),
+    ("a token", re.compile(r"eyJ[A-Za-z0-9_-]{6,500}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]*")),
     ("a key or certificate", re.compile(r"-----BEGIN [A-Z ]+-----")),
     # Words follow "basic" and "bearer" in plain English; credentials have digits, capitals or padding.
     (
         "credentials",
         re.compile(r"\b(?i:basic|bearer) +(?=[A-Za-z0-9._~+/-]*[0-9A-Z=])[A-Za-z0-9._~+/-]{6,}=*"),
     ),
-    ("credentials", re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]+:[^\s/@]+@")),
+    ("credentials", re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s/:@]{1,200}:[^\s/@]{1,200}@")),
 )
 _PATIENT_FIELDS: Final = frozenset(
     (
