@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vitalops.model.platform import Platform
+from vitalops.model.failover import Witness
+from vitalops.model.platform import FailoverPair, Platform
 
 WAN_NAMESPACE = "vitalops-wan"
 WAN_HOST_ADDRESS = "10.201.0.2"
@@ -50,3 +51,14 @@ class LocalAddresses:
     @property
     def api_url(self) -> str:
         return f"https://{self.node}:6443"
+
+
+def witness_of(platform: Platform, pair: FailoverPair) -> Witness | None:
+    """Where the pair's witness is reached: as the pair says; else, where both of its regions run on this machine, this
+    machine's address towards them, with a port of its own for each pair. None where there is no witness."""
+    if pair.failover.witness is not None:
+        return pair.failover.witness
+    if any(platform.regions[region].cluster != "local" for region in (pair.primary, pair.standby)):
+        return None
+    first: int = Witness.model_fields["port"].default
+    return Witness(address=WAN_HOST_ADDRESS, port=first + list(platform.pairs).index(pair.name))
