@@ -1,0 +1,1 @@
+"""What several runbooks share: workloads of a cluster, indicators, waiting."""
