@@ -40,6 +40,19 @@ class DatabaseSecrets:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupSecrets:
+    """Of one region: its own repository in the other one, and the S3 server that it runs for the other one."""
+
+    own: str = field(repr=False)
+    """S3 key with which it reaches its own repository."""
+    passphrase: str = field(repr=False)
+    """With which its repository is encrypted. Without it every backup is lost: it is in the secret store alone."""
+    held: str = field(repr=False)
+    """S3 key of the paired region, whose backups are held here."""
+    server: KeyPair
+
+
+@dataclass(frozen=True, slots=True)
 class PublicKey:
     """A key that verifies access tokens: its `kid` and its PEM."""
 
@@ -54,6 +67,7 @@ class RegionSecrets:
     authority: str
     """The platform CA's certificate, PEM. Not secret."""
     database: DatabaseSecrets
+    backup: BackupSecrets
     gateway: KeyPair
     token_keys: tuple[PublicKey, ...]
     """Public halves only."""

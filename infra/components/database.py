@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pulumi
 
-from infra.components import patroni
+from infra.components import backup, patroni
 from infra.components.args import RegionArgs, Role
 from infra.components.declare import declare
 from infra.components.kit import (
@@ -146,6 +146,7 @@ def configuration(args: RegionArgs) -> list[Manifest]:
             },
             patroni.POSTGRES,
         ),
+        backup.keys(args),
         secret(
             TLS,
             namespace,
@@ -249,6 +250,8 @@ def stateful_set(args: RegionArgs) -> Manifest:
         {"name": "run", "mountPath": patroni.SOCKET_FOLDER},
         {"name": "config", "mountPath": patroni.CONFIG_FOLDER, "readOnly": True},
         {"name": "tls", "mountPath": patroni.TLS_FOLDER, "readOnly": True},
+        backup.SPOOL_MOUNT,
+        backup.KEYS_MOUNT,
     ]
     database = args.secrets.database
     hashed = fingerprint(
@@ -285,7 +288,7 @@ def stateful_set(args: RegionArgs) -> Manifest:
             {"name": "HOME", "value": "/tmp"},
             secret_environment("PGPASSWORD", CREDENTIALS, "replication"),
         ],
-        "volumeMounts": [mount for mount in mounts if mount["name"] != "run"],
+        "volumeMounts": [mount for mount in mounts if mount["name"] in ("tmp", "data", "config", "tls")],
         "resources": resources(Resources(cpu="10m", memory="64Mi")),
         "securityContext": container_security(),
     }
@@ -311,10 +314,12 @@ def stateful_set(args: RegionArgs) -> Manifest:
                     "terminationGracePeriodSeconds": 60,
                     "topologySpreadConstraints": spread(patroni.POSTGRES),
                     "initContainers": [waiter],
-                    "containers": [container],
+                    "containers": [container, backup.sidecar(args, CREDENTIALS)],
                     "volumes": [
                         TMP_VOLUME,
                         {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
+                        backup.SPOOL_VOLUME,
+                        backup.KEYS_VOLUME,
                         {"name": "config", "configMap": {"name": CONFIG}},
                         # PostgreSQL refuses a key that others can read; root-owned and group-readable is allowed.
                         {"name": "tls", "secret": {"secretName": TLS, "defaultMode": 0o640}},
@@ -337,7 +342,7 @@ def stateful_set(args: RegionArgs) -> Manifest:
 
 def database_objects(args: RegionArgs) -> list[Manifest]:
     """Everything of the database but the StatefulSet itself."""
-    made = [*access(args), *configuration(args), *services(args)]
+    made = [*access(args), *configuration(args), *services(args), *backup.flows(args)]
     if args.platform.database.members > 1:
         budget = disruption_budget(patroni.POSTGRES, c.NAMESPACE_DATA, args.stack, args.region)
         made.append(budget)

@@ -9,6 +9,7 @@ import math
 
 import pulumi
 
+from infra.components.archiving import SIDECAR
 from infra.components.args import RegionArgs
 from infra.components.declare import declare
 from infra.components.kit import Manifest, metadata
@@ -35,12 +36,16 @@ def namespace(name: str, args: RegionArgs) -> Manifest:
 def quota(name: str, args: RegionArgs) -> Manifest:
     """Sums of what is declared in the namespace, doubled for rolling updates, plus room for Jobs."""
     demands = {
-        c.NAMESPACE_DATA: [(args.platform.database.resources, args.platform.database.members)],
+        c.NAMESPACE_DATA: [
+            (args.platform.database.resources, args.platform.database.members),
+            (SIDECAR, args.platform.database.members),
+        ],
         c.NAMESPACE_MEDIA: [(args.platform.media.resources, args.platform.media.replicas)],
         c.NAMESPACE_GATEWAY: [(args.platform.gateway.resources, args.platform.gateway.replicas)],
         c.NAMESPACE_SERVICES: [(service.resources, service.replicas.maximum) for service in args.services],
         c.NAMESPACE_TELEMETRY: telemetry_demands(c.NAMESPACE_TELEMETRY, args),
         c.NAMESPACE_AGENTS: telemetry_demands(c.NAMESPACE_AGENTS, args),
+        c.NAMESPACE_BACKUPS: [(args.platform.backups.resources, 1)],
     }[name]
     pods = sum(count for _, count in demands)
     cpu = sum(cores(resources.cpu) * count for resources, count in demands)

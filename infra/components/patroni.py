@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from infra.components.archiving import parameters as archiving
 from infra.components.args import RegionArgs, Role
 from infra.components.namespaces import mebibytes
 from vitalops import conventions as c
@@ -129,6 +130,7 @@ def configuration(args: RegionArgs, peer_region: str) -> dict[str, Any]:
                 # A standby that is away for long is rebuilt rather than allowed to fill the primary's disk.
                 "max_slot_wal_keep_size": "768MB",
                 "checkpoint_timeout": "5min",
+                **archiving(args),
                 "log_destination": "stderr",
                 "logging_collector": "off",
                 "log_line_prefix": "%m [%p] %q%u@%d ",

@@ -12,6 +12,7 @@ from infra.components.media import Media
 from infra.components.microservice import MicroService, public_config
 from infra.components.migrations import Migrations
 from infra.components.namespaces import Namespaces
+from infra.components.objects import Objects
 from infra.components.policies import NetworkPolicies
 from infra.components.telemetry.component import Telemetry
 from vitalops import conventions as c
@@ -29,6 +30,7 @@ class RegionalPlatform(pulumi.ComponentResource):
         own = pulumi.ResourceOptions(parent=self)
         namespaces = Namespaces(args, own).ready
         NetworkPolicies(args, namespaces, own)
+        Objects(args, namespaces, own)
         database = Database(args, namespaces, own)
         before: list[pulumi.Resource] = [
             declare(public_config(args), parent=self, depends_on=namespaces[c.NAMESPACE_SERVICES])

@@ -70,7 +70,7 @@ def region_args(around: Surroundings, region: str) -> RegionArgs:
         public_url=pair.edge.public_url,
         storage_class=c.STORAGE_CLASS_LOCAL if cluster == "local" else cluster.storage_class,
         images=around.images,
-        secrets=region_secrets(around.store, platform, pair.name, services, addresses),
+        secrets=region_secrets(around.store, platform, pair.name, region, services, addresses),
         pod_logs=str(paths.region(region) / LOCAL_POD_LOGS) if local else POD_LOGS,
         dashboards=around.dashboards,
     )

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from infra.components.args import DatabaseSecrets, KeyPair, PublicKey, RegionSecrets
+from infra.components.args import BackupSecrets, DatabaseSecrets, KeyPair, PublicKey, RegionSecrets
 from infra.components.database import server_names
+from infra.components.objects import server_names as objects_names
 from infra.components.telemetry.grafana import FILES as GRAFANA_FILES
 from infra.gateway.edge import GATEWAY_NAME
 from infra.gateway.haproxy import EDGE_COMMON_NAME
@@ -124,10 +125,11 @@ def region_secrets(
     store: SecretStore,
     platform: Platform,
     pair: str,
+    region: str,
     services: tuple[Service, ...],
     addresses: tuple[str, ...],
 ) -> RegionSecrets:
-    """Everything for the regions of `pair`. `addresses` are those of both regions (names or IP addresses)."""
+    """Everything for `region` of `pair`. `addresses` are those of both regions (names or IP addresses)."""
 
     def kept(name: str) -> str:
         return store.get_or_create(f"{pair}/{name}", password)
@@ -180,6 +182,7 @@ def region_secrets(
                 if service.database
             },
         ),
+        backup=backup_secrets(store, platform, pair, region, (ip, dns)),
         gateway=certificate(
             store,
             issuer,
@@ -198,6 +201,39 @@ def region_secrets(
         grafana={
             name: kept(f"grafana/{name}") for name in GRAFANA_FILES if platform.telemetry.grafana is not None
         },
+    )
+
+
+def backup_secrets(
+    store: SecretStore,
+    platform: Platform,
+    pair: str,
+    region: str,
+    addresses: tuple[tuple[str, ...], tuple[str, ...]],
+) -> BackupSecrets:
+    """Keys by the region whose backups they are for. `addresses` of both regions: IP addresses, then names.
+
+    The passphrase is never replaced: what was encrypted with another one could not be read any more.
+    """
+    declared = platform.pairs[pair]
+    other = declared.standby if region == declared.primary else declared.primary
+    ip, dns = addresses
+
+    def kept(name: str) -> str:
+        return store.get_or_create(f"{pair}/backups/{name}", password)
+
+    return BackupSecrets(
+        own=kept(f"{region}/s3-key"),
+        passphrase=kept(f"{region}/passphrase"),
+        held=kept(f"{other}/s3-key"),
+        server=certificate(
+            store,
+            authority(store, platform),
+            f"{pair}/certificates/objects",
+            common_name="objects",
+            dns=(*objects_names(), *dns),
+            ip=("127.0.0.1", *ip),
+        ),
     )
 
 

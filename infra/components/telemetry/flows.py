@@ -34,7 +34,7 @@ def scraped(args: RegionArgs) -> dict[str, tuple[int, ...]]:
         c.NAMESPACE_SERVICES: tuple(sorted({service.port for service in args.services})),
         c.NAMESPACE_GATEWAY: (c.GATEWAY_METRICS_PORT,),
         c.NAMESPACE_MEDIA: (c.LIVEKIT_METRICS_PORT,),
-        c.NAMESPACE_DATA: (c.PATRONI_PORT,),
+        c.NAMESPACE_DATA: (c.PATRONI_PORT, c.BACKUP_METRICS_PORT),
         c.NAMESPACE_TELEMETRY: _OWN_METRICS,
         c.NAMESPACE_AGENTS: (c.COLLECTOR_METRICS_PORT,),
     }

@@ -121,6 +121,7 @@ def configuration(args: RegionArgs) -> Config:
             _gateway(args),
             _media(args),
             _database(args),
+            _backups(args),
             _peer(args),
             _prober(args),
             _telemetry(args),
@@ -243,6 +244,12 @@ def _media(args: RegionArgs) -> Config:
 
 def _database(args: RegionArgs) -> Config:
     return _pods(c.JOB_DATABASE, args, [c.NAMESPACE_DATA], "patroni", f"{c.LABEL_NAME}={POSTGRES}")
+
+
+def _backups(args: RegionArgs) -> Config:
+    return _pods(
+        c.JOB_BACKUPS, args, [c.NAMESPACE_DATA], "backup", f"{c.LABEL_NAME}={POSTGRES}", seconds=15
+    )
 
 
 def _peer(args: RegionArgs) -> Config:

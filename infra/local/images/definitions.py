@@ -223,10 +223,17 @@ LAYERS: Final[Mapping[str, Layer]] = {
             ),
         ),
         Layer(
-            "database",
+            "database-packages",
             "database-debian",
             Wheels("database", from_source=("ydiff",), scripts=("patronictl",)),
             compiled=(SITE_PACKAGES,),
+        ),
+        Layer(
+            "database",
+            "database-packages",
+            # What runs beside PostgreSQL in its pod.
+            Code("vitalops", parts=("__init__.py", "backup", "conventions.py", "errors.py")),
+            compiled=(CODE,),
             facts=ImageFacts(
                 "PostgreSQL 17 under Patroni, with pgBackRest",
                 UID_POSTGRES,
@@ -236,7 +243,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
                 environment={
                     **_PYTHON_ENVIRONMENT,
                     "PATH": f"{POSTGRES_BIN}:{SITE_PACKAGES}/bin:{_PATH}",
-                    "PYTHONPATH": SITE_PACKAGES,
+                    "PYTHONPATH": f"{CODE}:{SITE_PACKAGES}",
                 },
                 working_directory="/var/lib/postgresql",
             ),
