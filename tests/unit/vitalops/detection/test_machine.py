@@ -206,7 +206,7 @@ def outages() -> st.SearchStrategy[list[tuple[float, float]]]:
     return st.lists(pair, max_size=6).map(laid_out)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     lines=st.fixed_dictionaries({vantage: outages() for vantage in (*OWN, OTHER, STANDBY, EDGE)}),
     together=outages(),
@@ -228,7 +228,7 @@ def test_outages_shorter_than_the_limit_are_never_a_loss(
         assert not isinstance(found, Lost)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     death=st.floats(2.0, 12.0), offset=st.floats(0, 0.49), detection=st.floats(1.0, 6.0), edge=st.booleans()
 )
@@ -236,13 +236,14 @@ def test_silence_is_always_found_in_time(death: float, offset: float, detection:
     limits = replace(LIMITS, detection=detection)
     watch = replace(fresh(), limits=limits)
     at = offset
-    while True:
-        gone = at >= death
-        watch = looked(watch, at, lambda vantage, _: not gone or vantage.region != HERE, max(at - death, 0.0))
-        if edge and not gone:
-            watch = watch.ruled(EDGE, at, True)
-        if isinstance(watch.assess(at), Lost):
-            break
+
+    def dies(vantage: Vantage, at: float) -> bool:
+        return vantage.region != HERE or at < death
+
+    while not isinstance(watch.assess(at), Lost):
         at += limits.interval
         assert at < death + limits.silence + limits.interval, "not found"
+        watch = looked(watch, at, dies, max(at - death, 0.0))
+        if edge and at < death:
+            watch = watch.ruled(EDGE, at, True)
     assert death + detection <= at + 1e-6
