@@ -66,6 +66,9 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
         "toolchain", "cli.commands.toolchain", "app", "Get the pinned tools that regions and images need."
     ),
+    CommandEntry(
+        "dns", "cli.commands.dns", "app", "The DNS names that lead to failover pairs, and their keys."
+    ),
     CommandEntry("validate", _SCHEMA, "validate", "Check a platform file and report all of its faults."),
     CommandEntry("schema", _SCHEMA, "schema", "Print the JSON Schema of platform.yaml, for editors."),
 )

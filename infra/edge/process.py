@@ -238,6 +238,7 @@ def _command(pid: int) -> list[bytes]:
     """A process's command line. HAProxy's master executes itself anew after it has loaded its configuration, and for
     that moment has none."""
     process = Path(f"/proc/{pid}")
+    command = b""
     for _ in range(20):
         command = (process / "cmdline").read_bytes()
         if command or (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z":

@@ -188,7 +188,7 @@ def region_secrets(
             issuer,
             f"{pair}/certificates/gateway",
             common_name="gateway",
-            dns=(GATEWAY_NAME, "localhost", *dns),
+            dns=(GATEWAY_NAME, "localhost", *dns, *public_names(platform, pair)),
             ip=("127.0.0.1", *ip),
         ),
         token_keys=tuple(PublicKey(entry["kid"], public_key_of(entry["private_pem"])) for entry in keys),
@@ -245,10 +245,16 @@ def edge_certificate(store: SecretStore, platform: Platform, pair: str) -> KeyPa
         authority(store, platform),
         f"{pair}/certificates/edge",
         common_name=EDGE_COMMON_NAME,
-        dns=("localhost", *dns),
+        dns=("localhost", *dns, *public_names(platform, pair)),
         ip=ip,
         client=True,
     )
+
+
+def public_names(platform: Platform, pair: str) -> tuple[str, ...]:
+    """DNS names by which clients reach the pair: they lead to the edge or to a gateway."""
+    record = platform.pairs[pair].dns
+    return () if record is None else (record.name.rstrip("."),)
 
 
 def split_addresses(addresses: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -10,8 +10,9 @@ from infra.components.edge import ACTIVE_REGION, ANNOTATION_SWITCHED
 from infra.components.edge import NAME as EDGE
 from infra.edge.process import EdgeProcess
 from infra.gateway.edge import MAP_FILE, map_text, region_backend
+from infra.traffic.regions import require_region
 from vitalops import conventions as c
-from vitalops.errors import RemoteError, UsageError
+from vitalops.errors import RemoteError
 from vitalops.model.platform import FailoverPair
 from vitalops.ports.clock import Clock
 from vitalops.ports.cluster import MERGE, Json, KubeApi
@@ -19,14 +20,6 @@ from vitalops.ports.traffic import MAXIMUM_HOLD_SECONDS
 
 PATH: Final = f"/api/v1/namespaces/{c.NAMESPACE_GATEWAY}/configmaps/{EDGE}"
 _CLUSTER_SECONDS: Final = 5.0
-
-
-def require_region(pair: FailoverPair, region: str) -> None:
-    """Raises UsageError for a region that is not the pair's."""
-    if region not in (pair.primary, pair.standby):
-        raise UsageError(
-            f"{region} is no region of pair {pair.name}", hint=f"{pair.primary} or {pair.standby}"
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,32 @@ def edges_do_not_clash(draft: Draft) -> Iterator[Flaw]:
             )
 
 
+def dns_names_are_in_their_zones(draft: Draft) -> Iterator[Flaw]:
+    owner: dict[str, str] = {}
+    for pair_name, pair in draft.pairs.items():
+        if pair.dns is None:
+            continue
+        place = ("pairs", pair_name, "dns")
+        name, zone = (each.rstrip(".").lower() for each in (pair.dns.name, pair.dns.zone))
+        if not name.endswith(f".{zone}"):
+            within = "is the zone itself" if name == zone else f"is not within the zone {shown(zone)}"
+            yield Flaw((*place, "name"), f"{shown(name)} {within}", f"such as visits.{zone}")
+        other = owner.setdefault(name, pair_name)
+        if other != pair_name:
+            yield Flaw(
+                (*place, "name"),
+                f"{shown(name)} leads to pair {shown(other)} already",
+                "give each pair its own",
+            )
+        if pair.dns.ttl_seconds > pair.rto_seconds:
+            yield Flaw(
+                (*place, "ttl_seconds"),
+                f"clients would go on to a lost region for {pair.dns.ttl_seconds} s, beyond the pair's"
+                f" rto_seconds of {pair.rto_seconds}",
+                f"{pair.rto_seconds} or less",
+            )
+
+
 def local_regions_have_addresses(draft: Draft) -> Iterator[Flaw]:
     for position, name in enumerate(draft.region_names, start=1):
         region = draft.regions.get(name)
@@ -200,6 +226,7 @@ RULES: tuple[Rule, ...] = (
     pairs_are_of_two_regions,
     recovery_points_are_reachable,
     edges_do_not_clash,
+    dns_names_are_in_their_zones,
     local_regions_have_addresses,
     services_are_sound,
     dependencies_are_in_reach,

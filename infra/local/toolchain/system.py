@@ -16,10 +16,13 @@ from vitalops.ports.progress import Progress
 
 DEBIAN_PACKAGES = {
     "buildah": "buildah",
+    "faketime": "faketime",
     "haproxy": "haproxy",
     "ip": "iproute2",
+    "knotd": "knot",
     "mmdebstrap": "mmdebstrap",
     "mount": "mount",
+    "named": "bind9",
     "nft": "nftables",
     "nsenter": "util-linux",
     "prometheus": "prometheus",

@@ -56,6 +56,27 @@ from vitalops.model.rules import RESERVED_SERVICE_NAMES
             "127.0.0.1",
         ),
         (
+            "rto_seconds: 60",
+            "rto_seconds: 60\n    dns: {server: 127.0.0.1, zone: example.org, name: visits.example.net, key: k}",
+            "/pairs/france/dns/name",
+            "not within the zone 'example.org'",
+            "visits.example.org",
+        ),
+        (
+            "rto_seconds: 60",
+            "rto_seconds: 60\n    dns: {server: 127.0.0.1, zone: example.org, name: Example.org., key: k}",
+            "/pairs/france/dns/name",
+            "is the zone itself",
+            "visits.example.org",
+        ),
+        (
+            "rto_seconds: 60",
+            "rto_seconds: 60\n    dns: {server: ns1, zone: example.org, name: v.example.org, key: k, ttl_seconds: 61}",
+            "/pairs/france/dns/ttl_seconds",
+            "for 61 s, beyond",
+            "60 or less",
+        ),
+        (
             "uses_media: true",
             "replicas: {minimum: 3, maximum: 2}",
             "/services/consultation/replicas",
