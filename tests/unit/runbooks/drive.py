@@ -40,8 +40,10 @@ class Drive:
         """Check, apply where that is due, verify."""
         step = self.step(name)
         self.verdicts[name] = step.check(self.context(name))
+        if self.verdicts[name].facts:
+            self.outputs[name] = {**self.verdicts[name].facts, **self.outputs.get(name, {})}
         if self.verdicts[name].needed:
-            self.outputs[name] = step.apply(self.context(name))
+            self.outputs[name] = {**self.outputs.get(name, {}), **step.apply(self.context(name))}
             step.verify(self.context(name))
         return self.outputs.get(name, {})
 
