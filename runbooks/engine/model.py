@@ -34,6 +34,11 @@ class Risk(StrEnum):
     DISRUPTS = "disrupts"
     """Interrupts, or cannot simply be changed back: somebody else than the requester approves it."""
 
+    @property
+    def acts(self) -> bool:
+        """Whether it changes anything: what only reads locks nothing, and is not limited."""
+        return self is not Risk.READS
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -57,26 +62,33 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a step's check found. Where nothing is needed, `apply` is not called."""
+    """What a step's check found. Where nothing is needed, `apply` is not called.
+
+    `facts` are kept before `apply` begins, and are part of the step's output from then on: what `undo` must know of how
+    things were, and what later steps need although `apply` was not called. Of a check that is called again after a
+    crash only the facts that the first one did not give are taken: it saw things as they were.
+    """
 
     needed: bool
     detail: str
     changes: tuple[Change, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @staticmethod
-    def done(detail: str) -> Verdict:
+    def done(detail: str, facts: Mapping[str, Any] | None = None) -> Verdict:
         """The step's effect is there already."""
-        return Verdict(False, detail)
+        return Verdict(False, detail, (), facts or {})
 
     @staticmethod
-    def due(detail: str, *changes: Change) -> Verdict:
+    def due(detail: str, *changes: Change, facts: Mapping[str, Any] | None = None) -> Verdict:
         """`apply` is to be called."""
-        return Verdict(True, detail, changes)
+        return Verdict(True, detail, changes, facts or {})
 
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """The run that a step is part of. `token` is the fencing token of its lock: later runs have higher ones."""
+    """The run that a step is part of. `token` is the fencing token of its lock: later runs have higher ones. In a plan
+    it is 0, and `run` is empty."""
 
     run: str
     requester: str
@@ -88,7 +100,11 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class StepContext(Generic[P]):
-    """What a step's functions are given. `outputs` are those of the steps before, by step name."""
+    """What a step's functions are given. `outputs` are those of the steps before, by step name, and its own facts.
+
+    In a plan, steps that would act have given none: a check that needs them raises KeyError or GateFailed, and is shown
+    as not known yet.
+    """
 
     parameters: P
     running: RunningPlatform
@@ -115,7 +131,11 @@ class Step(Generic[P]):
             must be refused: nothing has been changed by this step then.
     apply   does it, or finishes what an earlier attempt began.
     verify  raises GateFailed where the effect is not there.
-    undo    takes the effect back; absent where that makes no sense, and `lasting` says why.
+    undo    takes the effect back, or as much of it as there is: `apply` may have failed half-way, or never have begun.
+            Absent where that makes no sense, and `lasting` says why.
+
+    Each function has the step's time limit for itself. One that takes longer fails the step; Python cannot stop its
+    thread, so nothing is undone then: it might still be acting.
     """
 
     name: str
