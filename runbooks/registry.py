@@ -9,7 +9,10 @@ from runbooks.engine.model import Runbook
 from vitalops.errors import UsageError
 from vitalops.suggest import closest, shown
 
-MODULES: Final[tuple[str, ...]] = ("service_rollback",)
+MODULES: Final[tuple[str, ...]] = (
+    "service_rollback",
+    "scale_out",
+)
 """Modules of this package, in the order in which they are listed. A runbook's name is its module's, with hyphens."""
 
 
