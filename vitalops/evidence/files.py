@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -89,6 +89,23 @@ class FileJournal:
                     f"{self._path}: line {number} cannot be read", hint="see: vitalops evidence verify"
                 ) from None
             yield entry
+
+    def latest(self, count: int) -> list[Entry]:
+        """The last so many entries, latest first, at the price of reading those alone. Lines that cannot be read are
+        left out: `verify` is who tells of them."""
+        found: list[Entry] = []
+        with self._told("read"):
+            try:
+                file = self._path.open("rb")
+            except FileNotFoundError:
+                return found
+            with file:
+                for line in _lines_from_end(file, self.size()):
+                    if len(found) >= count:
+                        break
+                    with suppress(ValueError, RecursionError):
+                        found.append(chain.read_line(line))
+        return found
 
     def lines(self, size: int | None = None) -> Iterator[bytes]:
         """The file as it is, line by line, to its end or to `size` bytes; nothing where there is none."""
@@ -243,20 +260,33 @@ def _require_small(record: Record) -> None:
         )
 
 
-def _last_line(file: BinaryIO, size: int) -> tuple[int, bytes]:
-    """Where the last whole line ends, and that line with its line feed; (0, nothing) where there is none."""
-    position, tail = size, b""
+def _lines_from_end(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Whole lines with their line feeds, the last one first; bytes after the last line feed are left out."""
+    position, rest, whole = size, b"", False
     while position > 0:
         step = min(_BLOCK, position)
         position -= step
         file.seek(position)
-        tail = file.read(step) + tail
-        end = tail.rfind(b"\n")
-        if end < 0:
-            continue
-        begin = tail.rfind(b"\n", 0, end)
-        if begin >= 0 or position == 0:
-            return position + end + 1, tail[begin + 1 : end + 1]
+        *before, rest = reversed((file.read(step) + rest).split(b"\n"))
+        for line in before:
+            if whole:
+                yield line + b"\n"
+            whole = True
+    if whole and size:
+        yield rest + b"\n"
+
+
+def _last_line(file: BinaryIO, size: int) -> tuple[int, bytes]:
+    """Where the last whole line ends, and that line with its line feed; (0, nothing) where there is none."""
+    position = size
+    while position > 0:
+        step = min(_BLOCK, position)
+        position -= step
+        file.seek(position)
+        end = file.read(step).rfind(b"\n")
+        if end >= 0:
+            whole = position + end + 1
+            return whole, next(_lines_from_end(file, whole))
     return 0, b""
 
 

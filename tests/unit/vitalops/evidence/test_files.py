@@ -210,3 +210,18 @@ def test_entries_that_cannot_be_read_are_told_with_their_line(journal: FileJourn
         file.write(b"{}\n")
     with pytest.raises(VitalopsError, match="line 2"):
         list(journal.entries())
+
+
+@settings(max_examples=40)
+@given(sizes=st.lists(st.integers(0, 60_000), max_size=6), count=st.integers(0, 8), torn=st.booleans())
+def test_the_latest_entries_are_read_from_the_end(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], count: int, torn: bool
+) -> None:
+    journal = FileJournal(tmp_path_factory.mktemp("latest") / "journal.jsonl", clock=FakeClock())
+    for size in sizes:
+        journal.append(note("x", filler=" " * size))
+    everything = list(journal.entries())
+    if torn:
+        with journal.path.open("ab") as file:
+            file.write(b'{"torn')
+    assert journal.latest(count) == everything[::-1][:count]

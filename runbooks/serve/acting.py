@@ -1,0 +1,159 @@
+"""Acts on incidents, each exactly once: what was stored and not acted on is gone on with after any crash.
+
+An incident is marked as acted on after its run exists. A crash between the two means that the run is asked for again,
+with the same key, and the engine answers with the one there is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from runbooks.engine.model import Runbook
+from runbooks.engine.port import Operations
+from runbooks.engine.runs import RunState
+from runbooks.serve.answering import answer
+from runbooks.serve.incidents import Incident, IncidentState
+from runbooks.serve.store import ACTOR, IncidentStore, Outcome
+from vitalops.errors import UsageError, VitalopsError
+from vitalops.evidence.screening import text_holds
+from vitalops.halt import Halt
+from vitalops.model.platform import Platform
+
+BATCH: Final = 200
+RETRY_SECONDS: Final = 5.0
+"""For what cannot be done at present: no database, no journal, everything halted."""
+KEY_PREFIX: Final = "alert/"
+
+
+class Acting:
+    """One pass is `act`; the thread of `Loop` repeats it. The receiver and the tests share it."""
+
+    def __init__(
+        self,
+        store: IncidentStore,
+        operations: Operations,
+        runbooks: Sequence[Runbook[Any]],
+        platform: Platform,
+        halted: Callable[[], Halt | None],
+    ) -> None:
+        self._store, self._operations, self._halted = store, operations, halted
+        self._runbooks, self._platform = runbooks, platform
+
+    def act(self) -> bool:
+        """Act on a batch; whether there may be more to do at once. Raises VitalopsError where the store fails."""
+        batch = self._store.to_act_on(BATCH)
+        outcomes: list[Outcome] = []
+        try:
+            for incident in batch:
+                outcome = self._act_on(incident)
+                if outcome is None:
+                    return False
+                outcomes.append(outcome)
+        finally:
+            if outcomes:
+                self._store.acted(outcomes)
+        return len(batch) == BATCH
+
+    def _act_on(self, incident: Incident) -> Outcome | None:
+        """None where nothing can be done at present: it stays, and those after it too."""
+        if not incident.is_open:
+            return Outcome(incident, IncidentState.PASSED, detail="it had ended before anything was done")
+        if (halt := self._halted()) is not None:
+            self._store.explain(incident.id, f"stored and not acted on: {halt}")
+            return None
+        try:
+            found = answer(incident, self._runbooks, self._platform)
+        except UsageError as error:
+            return Outcome(incident, IncidentState.REFUSED, detail=str(error))
+        if found is None:
+            return Outcome(incident, IncidentState.UNANSWERED, detail="no runbook answers this alert")
+        name = found.runbook.name
+        try:
+            run = self._operations.start(
+                found.runbook,
+                found.parameters,
+                requester=ACTOR,
+                reason=reason_of(incident),
+                alert=True,
+                proposed=not found.starts,
+                key=f"{KEY_PREFIX}{incident.key}",
+                block=False,
+            )
+        except UsageError as error:
+            if (halt := self._halted()) is not None:
+                self._store.explain(incident.id, f"stored and not acted on: {halt}")
+                return None
+            return Outcome(incident, IncidentState.REFUSED, name, detail=str(error))
+        except VitalopsError as error:
+            self._store.explain(incident.id, f"{name} could not be asked for, and will be again: {error}")
+            return None
+        match run.state:
+            case RunState.WAITING:
+                return Outcome(incident, IncidentState.FILED, name, run.id, "waits for approval")
+            case RunState.REFUSED:
+                return Outcome(incident, IncidentState.REFUSED, name, run.id, run.detail)
+            case _:
+                return Outcome(incident, IncidentState.STARTED, name, run.id, run.detail)
+
+
+def reason_of(incident: Incident) -> str:
+    """Why the run was asked for; without a summary that the journal would not keep."""
+    said = "" if text_holds(incident.summary) else f": {incident.summary}" if incident.summary else ""
+    return f"{incident.name} ({incident.id}){said}"
+
+
+def go_on(operations: Operations) -> tuple[str, ...]:
+    """Carry out what alerts asked for and a process that is gone left behind. Returns what could not be, by run."""
+    problems: list[str] = []
+    for run in operations.runs(open_only=True, limit=1000):
+        if run.alert and run.state in (RunState.READY, RunState.INTERRUPTED):
+            try:
+                operations.resume(run.id, actor=ACTOR, block=False)
+            except VitalopsError as error:
+                problems.append(f"{run.id}: {error}")
+    return tuple(problems)
+
+
+class Loop:
+    """A thread that repeats `work` until it says that nothing is left, and again when it is woken or time has passed.
+
+    Use it as a context manager. What `work` raises goes to `complain` and is tried again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], bool],
+        complain: Callable[[str], None],
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self._name, self._work, self._complain, self._retry = name, work, complain, retry_seconds
+        self._woken = threading.Event()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def __enter__(self) -> Loop:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped = True
+        self._woken.set()
+        self._thread.join()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._woken.clear()
+            try:
+                if self._work():
+                    continue
+            except VitalopsError as error:
+                self._complain(f"{self._name}: {error}")
+            except Exception as error:
+                self._complain(f"{self._name}: {type(error).__name__}: {error}")
+            self._woken.wait(self._retry)

@@ -1,0 +1,83 @@
+"""Puts into the journal what the store has to say: each record once, whatever is interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
+
+from runbooks.serve.store import IncidentStore, Unsaid
+from vitalops.errors import UsageError
+from vitalops.evidence.record import Entry, Journal, Record
+from vitalops.evidence.screening import suspicions, text_holds
+
+BATCH: Final = 500
+LEFT_OUT: Final = "(left out)"
+
+
+class BatchJournal(Journal, Protocol):
+    """A journal to which several records can be appended at the price of one."""
+
+    def extend(self, records: Sequence[Record]) -> list[Entry]: ...
+
+
+class Recording:
+    """Implemented on an outbox. Between writing a batch and forgetting it a crash may come: then the journal is asked
+    what it has already."""
+
+    def __init__(self, store: IncidentStore, journal: BatchJournal) -> None:
+        self._store, self._journal = store, journal
+        self._sure = False
+
+    def record(self) -> bool:
+        """Write a batch; whether there may be more. Raises VitalopsError where store or journal fail."""
+        batch = self._store.unsaid(BATCH)
+        if not batch:
+            self._sure = True
+            return False
+        there: set[tuple[str, str]] = set() if self._sure else _events(self._journal.entries())
+        self._sure = False
+        new = [each for each in batch if (each.record.operation, each.event) not in there]
+        self._append(new)
+        self._store.said([each.number for each in batch])
+        self._sure = True
+        return len(batch) == BATCH
+
+    def _append(self, batch: Sequence[Unsaid]) -> None:
+        records = [fit(each.record) for each in batch]
+        try:
+            self._journal.extend(records)
+        except UsageError:
+            # One of them holds what the patterns do not know, such as a secret of the store.
+            for record in records:
+                try:
+                    self._journal.append(record)
+                except UsageError:
+                    self._journal.append(_bare(record))
+
+
+def fit(record: Record) -> Record:
+    """The record without values that the journal would refuse: labels must not keep an incident out of it."""
+    labels = record.data.get("labels")
+    data = dict(record.data)
+    if isinstance(labels, dict):
+        data["labels"] = {
+            name: LEFT_OUT if any(suspicions({name: value})) else value for name, value in labels.items()
+        }
+        data["labels"] = {
+            name: value for name, value in data["labels"].items() if not any(suspicions({name: ""}))
+        }
+    texts = {
+        name: LEFT_OUT if text_holds(value) else value
+        for name, value in (("name", record.name), ("target", record.target), ("reason", record.reason))
+    }
+    return replace(record, data=data, **texts)
+
+
+def _bare(record: Record) -> Record:
+    event = record.data.get("event", "")
+    return replace(record, name=LEFT_OUT, target="", reason=LEFT_OUT, data={"event": event})
+
+
+def _events(entries: Iterable[Entry]) -> set[tuple[str, str]]:
+    return {(entry.record.operation, str(entry.record.data.get("event", ""))) for entry in entries}
