@@ -50,6 +50,8 @@ NODE_PORT_GUARD: Final = 30444
 NODE_PORT_OBJECTS: Final = 30900
 GUARD_PORT: Final = 8009
 """Of the guard beside PostgreSQL: who may write in the pair, and what it sees of the other region and the witness."""
+GUARD_LOCAL_PORT: Final = 8010
+"""Of the same, on the pod's loopback alone: what Patroni and operations ask of it."""
 OBJECTS_PORT: Final = 7070
 BACKUP_METRICS_PORT: Final = 9189
 

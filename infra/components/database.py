@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pulumi
 
-from infra.components import backup, patroni
+from infra.components import backup, guard, patroni
 from infra.components.args import RegionArgs, Role
 from infra.components.declare import declare
 from infra.components.kit import (
@@ -56,6 +56,11 @@ def member_set(args: RegionArgs) -> str:
     """Name of the StatefulSet. It carries the region, because a member's name is its application_name on the primary
     that it replicates from, and there the two regions' members must differ."""
     return f"{patroni.POSTGRES}-{args.region}"
+
+
+def member_names(region: str, args: RegionArgs) -> tuple[str, ...]:
+    """As the members of a region of the pair call themselves when they replicate."""
+    return tuple(f"{patroni.POSTGRES}-{region}-{each}" for each in range(args.platform.database.members))
 
 
 def server_names() -> tuple[str, ...]:
@@ -130,6 +135,7 @@ def configuration(args: RegionArgs) -> list[Manifest]:
             {
                 "patroni.yaml": patroni.compiled(args, peer),
                 "upstream": args.peer_address if args.role is Role.STANDBY else "",
+                **guard.settings(args, peer, member_names(peer, args)),
             },
             patroni.POSTGRES,
         ),
@@ -257,6 +263,7 @@ def stateful_set(args: RegionArgs) -> Manifest:
     hashed = fingerprint(
         [
             patroni.restart_relevant(args, peer_region(args)),
+            guard.settings(args, peer_region(args), member_names(peer_region(args), args)),
             [database.superuser, database.replication, database.rewind, database.rest_api],
             database.server.certificate,
         ]
@@ -314,7 +321,13 @@ def stateful_set(args: RegionArgs) -> Manifest:
                     "terminationGracePeriodSeconds": 60,
                     "topologySpreadConstraints": spread(patroni.POSTGRES),
                     "initContainers": [waiter],
-                    "containers": [container, backup.sidecar(args, CREDENTIALS)],
+                    "containers": [
+                        container,
+                        guard.container(args, image, _environment()),
+                        backup.sidecar(args, CREDENTIALS),
+                    ],
+                    # For the guard, which ends the postmaster where Patroni does not.
+                    "shareProcessNamespace": True,
                     "volumes": [
                         TMP_VOLUME,
                         {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
@@ -343,6 +356,7 @@ def stateful_set(args: RegionArgs) -> Manifest:
 def database_objects(args: RegionArgs) -> list[Manifest]:
     """Everything of the database but the StatefulSet itself."""
     made = [*access(args), *configuration(args), *services(args), *backup.flows(args)]
+    made += [guard.service(args, _labels()), *guard.flows(args)]
     if args.platform.database.members > 1:
         budget = disruption_budget(patroni.POSTGRES, c.NAMESPACE_DATA, args.stack, args.region)
         made.append(budget)

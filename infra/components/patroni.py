@@ -34,6 +34,12 @@ USER_REPLICATION: Final = "replicator"
 USER_REWIND: Final = "rewinder"
 USER_REST_API: Final = "patroni"
 
+# A primary that has crashed is started as a standby and promoted, never simply started: every way to take writes leads
+# through `pre_promote`.
+REQUIRED: Final = {"primary_start_timeout": 0}
+"""What the guard keeps in the dynamic configuration of a cluster that was made before it was asked for."""
+PRE_PROMOTE: Final = f"python3 -S /app/vitalops/guard/permit.py {c.GUARD_LOCAL_PORT}"
+
 _MAXIMUM_CONNECTIONS: Final = 120
 
 
@@ -61,6 +67,7 @@ def configuration(args: RegionArgs, peer_region: str) -> dict[str, Any]:
         "loop_wait": 5,
         "retry_timeout": 5,
         "maximum_lag_on_failover": 16 * 1024 * 1024,
+        **REQUIRED,
         # A primary that cannot reach the Kubernetes API stays primary while every member of its cluster agrees.
         "failsafe_mode": True,
         "slots": {replication_slot(peer_region): {"type": "physical"}},
@@ -106,6 +113,8 @@ def configuration(args: RegionArgs, peer_region: str) -> dict[str, Any]:
             "data_dir": f"{DATA_FOLDER}/cluster",
             "bin_dir": POSTGRES_BINARIES,
             "pgpass": "/tmp/pgpass",
+            # Nobody is promoted without the guard's leave.
+            "pre_promote": PRE_PROMOTE,
             # By default a copy waits for a spread checkpoint: minutes without a standby, for no gain.
             "basebackup": [{"checkpoint": "fast"}],
             "use_unix_socket": True,
@@ -130,6 +139,11 @@ def configuration(args: RegionArgs, peer_region: str) -> dict[str, Any]:
                 # A standby that is away for long is rebuilt rather than allowed to fill the primary's disk.
                 "max_slot_wal_keep_size": "768MB",
                 "checkpoint_timeout": "5min",
+                # A shutdown waits so long for a standby that is out of reach; a standby looks anew as often.
+                "wal_sender_timeout": "8s",
+                "wal_receiver_timeout": "8s",
+                "wal_receiver_status_interval": "1s",
+                "wal_retrieve_retry_interval": "500ms",
                 **archiving(args),
                 "log_destination": "stderr",
                 "logging_collector": "off",

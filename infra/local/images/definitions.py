@@ -232,7 +232,9 @@ LAYERS: Final[Mapping[str, Layer]] = {
             "database",
             "database-packages",
             # What runs beside PostgreSQL in its pod.
-            Code("vitalops", parts=("__init__.py", "backup", "conventions.py", "errors.py")),
+            Code(
+                "vitalops", parts=("__init__.py", "backup", "conventions.py", "errors.py", "fencing", "guard")
+            ),
             compiled=(CODE,),
             facts=ImageFacts(
                 "PostgreSQL 17 under Patroni, with pgBackRest",
