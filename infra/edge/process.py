@@ -18,7 +18,7 @@ from typing import Final
 
 from infra.edge.admin import last_checks, map_entries, set_map
 from infra.edge.listeners import listener_of
-from infra.gateway.edge import ACTIVE_KEY, HOLD_KEY, MAP_FILE, map_text
+from infra.gateway.edge import ACTIVE_KEY, CALLS_KEY, HOLD_KEY, MAP_FILE, NO_REGION, map_text
 from vitalops.errors import RemoteError, UsageError
 from vitalops.model.platform import EdgeListener
 
@@ -116,8 +116,19 @@ class EdgeProcess:
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         self._replace(MAP_FILE, map_text(region), 0o644)
-        for key, value in ((ACTIVE_KEY, region), (HOLD_KEY, "0")):
+        for key, value in ((CALLS_KEY, NO_REGION), (ACTIVE_KEY, region), (HOLD_KEY, "0")):
             set_map(self.admin, self._map, key, value)
+
+    def route_calls(self, region: str) -> None:
+        """Have calls that begin from now on run in `region`; with "" in the active one. `route` ends it too."""
+        kept = map_entries(self.admin, self._map).get(ACTIVE_KEY, "")
+        self._replace(MAP_FILE, map_text(kept, region), 0o644)
+        set_map(self.admin, self._map, CALLS_KEY, region or NO_REGION)
+
+    def calls(self) -> str:
+        """What `route_calls` was last told. Raises RemoteError where the edge does not run."""
+        found = map_entries(self.admin, self._map).get(CALLS_KEY, NO_REGION)
+        return "" if found == NO_REGION else found
 
     def hold(self, until: float) -> None:
         """Have new requests wait, until `route` or that time (seconds since 1970), whichever is first.

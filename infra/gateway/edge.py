@@ -25,6 +25,9 @@ ACTIVE_KEY: Final = "active"
 """Key of the map: the active region."""
 HOLD_KEY: Final = "hold"
 """Key of the map: seconds since 1970 until which new requests wait."""
+CALLS_KEY: Final = "calls"
+"""Key of the map: the region whose media servers take calls that begin now; `-`: the active region's."""
+NO_REGION: Final = "-"
 _ROOM_SECONDS: Final = 120
 """A call's region is remembered for so long after its last connection: as long as LiveKit keeps an empty room."""
 
@@ -57,9 +60,9 @@ def compile_map(config: EdgeConfig, active: str) -> str:
     return map_text(active)
 
 
-def map_text(active: str) -> str:
-    """The map's file: where new requests go, and that none waits."""
-    return f"{ACTIVE_KEY} {active}\n{HOLD_KEY} 0\n"
+def map_text(active: str, calls: str = "") -> str:
+    """The map's file: where new requests and new calls go, and that none waits."""
+    return f"{ACTIVE_KEY} {active}\n{CALLS_KEY} {calls or NO_REGION}\n{HOLD_KEY} 0\n"
 
 
 def compile_hold(config: EdgeConfig) -> str:
@@ -105,7 +108,7 @@ frontend edge
   http-request set-var(txn.room) http_auth_bearer,jwt_payload_query('$.video.room') \
 if to_room !{{ var(txn.room) -m found }}
   http-request track-sc0 var(txn.room) table rooms if {{ var(txn.room) -m found }}
-{_call_regions(config)}
+{_call_regions(config)}{_new_calls(config)}
   # New requests wait while the pair is switched over; the health page, and calls that run, do not.
   http-request lua.hold unless {{ path /healthz }} or {{ var(txn.region) -m found }}
   http-request set-var(txn.region) str({ACTIVE_KEY}),map_str({folder}/{MAP_FILE}) unless {{ var(txn.region) -m found }}
@@ -123,6 +126,15 @@ def _call_regions(config: EdgeConfig) -> str:
         f"  http-request set-var(txn.region) str({name}) "
         f"if {{ sc0_get_gpt0 {number} }} {{ nbsrv({region_backend(name)}) gt 0 }}\n"
         for number, name in enumerate(config.regions, 1)
+    )
+
+
+def _new_calls(config: EdgeConfig) -> str:
+    file = f"{config.folder}/{MAP_FILE}"
+    return "".join(
+        f"  http-request set-var(txn.region) str({name}) if to_room !{{ var(txn.region) -m found }} "
+        f"{{ str({CALLS_KEY}),map_str({file}) -m str {name} }} {{ nbsrv({region_backend(name)}) gt 0 }}\n"
+        for name in config.regions
     )
 
 

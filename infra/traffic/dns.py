@@ -74,6 +74,13 @@ class DnsDirector:
         del seconds
         return False
 
+    def lead_calls(self, region: str) -> bool:
+        del region
+        return False
+
+    def calls_lead_to(self) -> str:
+        return ""
+
     def sees(self) -> Mapping[str, bool]:
         return {}
 

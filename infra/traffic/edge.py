@@ -48,6 +48,15 @@ class EdgeDirector:
         self.process.hold(self.clock.now().timestamp() + min(max(seconds, 0.0), MAXIMUM_HOLD_SECONDS))
         return True
 
+    def lead_calls(self, region: str) -> bool:
+        if region:
+            require_region(self.pair, region)
+        self.process.route_calls(region)
+        return True
+
+    def calls_lead_to(self) -> str:
+        return self.process.calls()
+
     def sees(self) -> Mapping[str, bool]:
         checks = self.process.checks()
         backends = {region: region_backend(region) for region in (self.pair.primary, self.pair.standby)}
@@ -93,6 +102,13 @@ class KeptEdgeDirector:
     def hold(self, seconds: float) -> bool:
         del seconds
         return False
+
+    def lead_calls(self, region: str) -> bool:
+        del region
+        return False
+
+    def calls_lead_to(self) -> str:
+        return ""
 
     def sees(self) -> Mapping[str, bool]:
         return {}

@@ -33,6 +33,17 @@ class TrafficDirector(Protocol):
         """
         ...
 
+    def lead_calls(self, region: str) -> bool:
+        """Have calls that begin from now on run in `region`, whichever is active; "": in the active one. Idempotent.
+
+        Calls that run stay. A `switch` ends it. Returns whether it can.
+        """
+        ...
+
+    def calls_lead_to(self) -> str:
+        """What `lead_calls` was last told; empty where calls follow the active region."""
+        ...
+
     def sees(self) -> Mapping[str, bool]:
         """Whether it reaches each region's gateway, as its latest check says; without those not checked yet."""
         ...
@@ -51,6 +62,8 @@ class FakeDirector:
     reached: dict[str, bool] = field(default_factory=dict[str, bool])
     switched: list[str] = field(default_factory=list[str])
     held: list[float] = field(default_factory=list[float])
+    calls: str = ""
+    leads_calls: bool = True
     fails_with: Callable[[], Exception] | None = None
 
     def active(self) -> str:
@@ -59,13 +72,23 @@ class FakeDirector:
 
     def switch(self, region: str) -> None:
         self._fail()
-        self.region = region
+        self.region, self.calls = region, ""
         self.switched.append(region)
 
     def hold(self, seconds: float) -> bool:
         self._fail()
         self.held.append(seconds)
         return True
+
+    def lead_calls(self, region: str) -> bool:
+        self._fail()
+        if self.leads_calls:
+            self.calls = region
+        return self.leads_calls
+
+    def calls_lead_to(self) -> str:
+        self._fail()
+        return self.calls
 
     def sees(self) -> Mapping[str, bool]:
         self._fail()

@@ -75,6 +75,28 @@ def test_a_switch_takes_effect_with_the_next_request_and_keeps_what_runs(
     assert edge.process.pid() == pid
 
 
+def test_new_calls_are_led_elsewhere_while_requests_and_running_calls_stay(
+    edge: Bench, director: EdgeDirector
+) -> None:
+    running = edge.connect()
+    assert running.upgrade("room-1") == 101
+    assert director.lead_calls("fr-gra")
+    assert (director.active(), director.calls_lead_to()) == ("fr-par", "fr-gra")
+    begun, back = edge.connect(), edge.connect()
+    assert begun.upgrade("room-2") == 101
+    assert begun.say("x") == "fr-gra heard x"
+    assert back.upgrade("room-1") == 101
+    assert back.say("x") == "fr-par heard x"
+    assert edge.connect().ask()[1] == "fr-par"
+    director.lead_calls("")
+    joined = edge.connect()
+    assert joined.upgrade("room-2") == 101
+    assert joined.say("x") == "fr-gra heard x"
+    director.lead_calls("fr-gra")
+    director.switch("fr-par")
+    assert director.calls_lead_to() == ""
+
+
 def test_a_switched_edge_is_left_alone_by_up_and_survives_a_restart(
     edge: Bench, director: EdgeDirector
 ) -> None:

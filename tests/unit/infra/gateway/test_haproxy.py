@@ -44,7 +44,7 @@ def test_edge(golden: Callable[[str, str], None]) -> None:
 
 
 def test_the_map_alone_says_which_region_is_active() -> None:
-    assert compile_map(edge_config("/f"), "fr-gra") == "active fr-gra\nhold 0\n"
+    assert compile_map(edge_config("/f"), "fr-gra") == "active fr-gra\ncalls -\nhold 0\n"
     text = compile_edge(edge_config("/f"))
     assert "use_backend region_%[var(txn.region)]" in text
     assert "default_backend" not in text
