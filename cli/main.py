@@ -55,6 +55,9 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "app",
         "Show the journal of operations, and verify that it is whole.",
     ),
+    CommandEntry(
+        "witness", "cli.commands.witness", "app", "The third place of a pair, which notices a lost region."
+    ),
     CommandEntry("down", _PLATFORM, "down", "Remove the platform from its regions."),
     CommandEntry("render", _PLATFORM, "render", "Write the manifests of every region to a folder."),
     CommandEntry(

@@ -162,6 +162,12 @@ class Watch:
         longest = max((sight.silence(now) for sight in silent), default=now - self.since)
         return Suspect(longest, self._words(ahead, now))
 
+    def words(self, now: float) -> tuple[Word, ...]:
+        """Every line of sight to the active region that still has a word."""
+        gap = self.limits.gap
+        ahead = {v: s for v, s in self.sights.items() if v.region == self.active and not s.stale(now, gap)}
+        return self._words(ahead, now)
+
     def _both_write(self, now: float) -> tuple[str, str] | None:
         """Both regions, where both have said for a while that they take writes: in a switchover the one's last word
         and the other's first may cross."""

@@ -52,7 +52,7 @@ class Witness:
             "state": state_of(found),
             "run": filed.run if filed else "",
             "said": automation.said,
-            **{name: value for name, value in asdict(found).items() if name in ("seconds", "words")},
+            "words": [asdict(word) for word in watch.words(self.notes.clock.monotonic())],
         }
 
     async def think(self) -> None:
