@@ -61,13 +61,34 @@ class OperatedPlatform:
         return self._once("cluster", region, lambda: self._setting.connect(self._known(region)))
 
     def database(self, region: str) -> RegionDatabase:
-        raise _unavailable("database", self._known(region))
+        def make() -> RegionDatabase:
+            from infra.operations.database import GuardedDatabase
+
+            return GuardedDatabase(self._known(region), lambda: self.cluster(region))
+
+        return self._once("database", region, make)
 
     def backups(self, region: str) -> RegionBackups:
-        raise _unavailable("backups", self._known(region))
+        def make() -> RegionBackups:
+            from infra.operations.backups import ClusterBackups
+            from infra.program.inputs import region_args
+
+            args = region_args(self._setting.surroundings({}), self._known(region))
+            return ClusterBackups(args, self.cluster)
+
+        return self._once("backups", region, make)
 
     def media(self, region: str) -> RegionMedia:
-        raise _unavailable("media servers", self._known(region))
+        def connect() -> RegionMedia:
+            from infra.operations.media import LiveKitMedia
+            from vitalops.model.selection import pair_of
+
+            pair = pair_of(self.platform, self._known(region))
+            if pair is None:
+                raise UsageError(f"region {region} belongs to no failover pair", hint="add it to one under `pairs`")
+            return LiveKitMedia(region, pair.name, self.cluster(region), self.secrets)
+
+        return self._once("media", region, connect)
 
     def metrics(self, region: str) -> MetricsSource:
         def connect() -> MetricsSource:

@@ -1,8 +1,10 @@
-"""A region's media servers as operations use them."""
+"""A region's media servers as operations use them, and their in-memory fake."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 
@@ -16,6 +18,30 @@ class Call:
     """Seconds since the epoch."""
 
 
+class CallMode(StrEnum):
+    """What calls may be, the best first: each rung asks less of the network and of the media servers."""
+
+    VIDEO = "video"
+    LOW = "low"
+    """Small pictures, few a second."""
+    AUDIO = "audio"
+    """Nobody sends pictures."""
+    CALLBACK = "callback"
+    """No call begins: the practitioner telephones, and the patient is told so."""
+
+    @property
+    def rung(self) -> int:
+        """0 for video, 3 for callback."""
+        return tuple(CallMode).index(self)
+
+    def down(self) -> CallMode:
+        """The next rung; callback has none below."""
+        return tuple(CallMode)[min(self.rung + 1, len(CallMode) - 1)]
+
+    def up(self) -> CallMode:
+        return tuple(CallMode)[max(self.rung - 1, 0)]
+
+
 class RegionMedia(Protocol):
     """LiveKit of one region. Every method raises RemoteError."""
 
@@ -25,3 +51,73 @@ class RegionMedia(Protocol):
     def calls(self) -> tuple[Call, ...]:
         """Calls with somebody in them."""
         ...
+
+    def limit(self, mode: CallMode) -> int:
+        """Have those who are in calls now keep to `mode`: what they may not send is ended at the server.
+
+        Returns how many participants it was said to. Idempotent. Calls themselves go on, in every mode.
+        """
+        ...
+
+    def end(self, rooms: Sequence[str]) -> int:
+        """End calls: everybody in them is disconnected. Returns how many there were. Idempotent."""
+        ...
+
+
+class CallModes(Protocol):
+    """The mode in which a pair's calls begin, as its consultation service keeps it. Methods raise RemoteError."""
+
+    def mode(self) -> CallMode: ...
+
+    def set_mode(self, mode: CallMode) -> None:
+        """Calls that begin from now on, and whoever comes back to one, keep to it. Idempotent."""
+        ...
+
+
+@dataclass(slots=True)
+class FakeMedia:
+    """The in-memory fake. Calls end when a test takes them out of `running`, or by `end`."""
+
+    region: str
+    running: dict[str, Call] = field(default_factory=dict[str, Call])
+    limited: list[CallMode] = field(default_factory=list[CallMode])
+    ended: list[str] = field(default_factory=list[str])
+    asked: Callable[[], None] | None = None
+    """Called at each look, for what happens meanwhile."""
+    fails_with: Callable[[], Exception] | None = None
+
+    def calls(self) -> tuple[Call, ...]:
+        self._fail()
+        if self.asked is not None:
+            self.asked()
+        return tuple(self.running.values())
+
+    def limit(self, mode: CallMode) -> int:
+        self._fail()
+        self.limited.append(mode)
+        return sum(call.participants for call in self.running.values())
+
+    def end(self, rooms: Sequence[str]) -> int:
+        self._fail()
+        gone = [room for room in rooms if self.running.pop(room, None) is not None]
+        self.ended.extend(gone)
+        return len(gone)
+
+    def _fail(self) -> None:
+        if self.fails_with is not None:
+            raise self.fails_with()
+
+
+@dataclass(slots=True)
+class FakeCallModes:
+    """The in-memory fake."""
+
+    current: CallMode = CallMode.VIDEO
+    set_to: list[CallMode] = field(default_factory=list[CallMode])
+
+    def mode(self) -> CallMode:
+        return self.current
+
+    def set_mode(self, mode: CallMode) -> None:
+        self.current = mode
+        self.set_to.append(mode)
