@@ -44,6 +44,12 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "Write, list and check the Grafana dashboards of the platform.",
     ),
     CommandEntry(
+        "runbook",
+        "cli.commands.runbook",
+        "app",
+        "Run, approve, resume and list runbooks, and serve them to alerts.",
+    ),
+    CommandEntry(
         "halt",
         "cli.commands.halt",
         "halt",

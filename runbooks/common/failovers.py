@@ -39,7 +39,7 @@ class EngineFailovers:
             runbook,
             parameters,
             requester=WITNESS,
-            reason=f"{loss.region}: no answer to anybody for {loss.decided - loss.silent_since:.1f} s ({loss.incident})",
+            reason=f"{loss.region} silent for {loss.decided - loss.silent_since:.1f} s ({loss.incident})",
             unattended=unattended,
             key=f"{WITNESS}/{loss.incident}",
             block=False,
