@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from vitalops.fencing.report import GuardReport
+from vitalops.fencing.standing import Proof
 from vitalops.model.failover import Replication
 
 
@@ -27,6 +29,10 @@ class Standing:
     """Fencing token of the operation that made it so."""
     replication: Replication
     """As it is meant at present: `degrade-to-async` changes it."""
+    proof: Proof = Proof.NONE
+    """How the operation knew that the other region is no danger."""
+    spent: bool = True
+    """Whether the proof has served for its one promotion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,24 @@ class DatabaseState:
     standing: Standing | None
     clock: float
     """The database's own time, seconds since the epoch: for the check of clock skew."""
+    guard: GuardReport | None = None
+    """What the region's guard says of itself."""
+    peer: GuardReport | None = None
+    """What the other region's guard last told this one; `peer_age` is for how many seconds that has been so."""
+    peer_age: float = 0.0
+    witness: GuardReport | None = None
+    """The same, of the witness."""
+    witness_age: float = 0.0
+
+    @property
+    def fenced(self) -> str:
+        """Why the region takes no writes though it was the active one; empty where it is not fenced."""
+        return self.guard.fenced if self.guard else ""
+
+    @property
+    def replication(self) -> Replication:
+        """Of a primary, as it is: synchronous where its commits wait for the other region."""
+        return Replication.SYNCHRONOUS if self.waits_for else Replication.ASYNCHRONOUS
 
 
 class RegionDatabase(Protocol):
@@ -79,8 +103,11 @@ class RegionDatabase(Protocol):
 
     def state(self, timeout: float = 3.0) -> DatabaseState: ...
 
-    def take_standing(self, standing: Standing) -> None:
-        """Make the region know who may write. A region that is told that it is not itself fences itself."""
+    def take_standing(self, standing: Standing, timeout: float = 5.0) -> DatabaseState:
+        """Make the region know who may write. A region that is told that it is not itself fences itself.
+
+        Returns its state just after. With the same standing again, nothing changes.
+        """
         ...
 
     def promote(self, token: int, timeout: float) -> float:
@@ -90,10 +117,6 @@ class RegionDatabase(Protocol):
     def follow(self, token: int, timeout: float) -> str:
         """Make it a standby of the other region, rewinding what only it has. Returns how: `streaming`, `rewound`
         or `copied`."""
-        ...
-
-    def require_acknowledgement(self, members: tuple[str, ...], token: int) -> None:
-        """Commits wait for one of `members` from now on; for nobody where empty."""
         ...
 
     def checkpoint(self, timeout: float) -> None:
