@@ -195,6 +195,25 @@ class Engine:
             if session is None or not session.done.wait(POLL_SECONDS):
                 clock.sleep(POLL_SECONDS)
 
+    def await_approval(self, run: str) -> Run:
+        """Until somebody has decided, or the time for it is over."""
+        while True:
+            self._expire()
+            found = self.run(run)
+            if found.state is not RunState.WAITING:
+                return found
+            self._around.running.clock.sleep(POLL_SECONDS)
+
+    def follow(self, run: str, *, actor: str, progress: Progress | None = None) -> Run:
+        """Carry it out here, or wait for its end where another process already does."""
+        try:
+            return self.resume(run, actor=actor, progress=progress)
+        except UsageError:
+            found = self.wait(run)
+            if found.state is RunState.INTERRUPTED:
+                raise
+            return found
+
     def run(self, run: str) -> Run:
         return self._seen(self._around.book.run(run))
 
