@@ -12,6 +12,8 @@ from vitalops.suggest import closest, shown
 MODULES: Final[tuple[str, ...]] = (
     "service_rollback",
     "scale_out",
+    "backup_now",
+    "restore_drill",
 )
 """Modules of this package, in the order in which they are listed. A runbook's name is its module's, with hyphens."""
 

@@ -83,12 +83,33 @@ def make(kind: str, mark: str, seconds: float) -> dict[str, Any]:
     raise RemoteError(f"the backup has not ended within {seconds:g} s", hint="it goes on")
 
 
+def point(name: str, seconds: float) -> dict[str, Any]:
+    """A restore point, once the WAL behind it is in the repository."""
+    from vitalops.backup.archiver import observe
+    from vitalops.backup.fingerprints import take
+
+    deadline = time.monotonic() + seconds
+    taken = take(name)
+    while time.monotonic() < deadline:
+        archiver = observe()
+        # Of the same timeline, segments' names sort as they follow one another.
+        if archiver and archiver.last_wal[:24] >= taken.segment:
+            return dataclasses.asdict(taken)
+        time.sleep(0.2)
+    raise RemoteError(f"the WAL behind restore point {name} is not archived after {seconds:g} s")
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="vitalops.backup", description="Backups beside PostgreSQL")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run")
     commands.add_parser("state")
     commands.add_parser("expire")
+    commands.add_parser("restore")
+    commands.add_parser("fingerprints")
+    marked = commands.add_parser("point")
+    marked.add_argument("--name", required=True)
+    marked.add_argument("--seconds", type=float, default=120.0)
     asked = commands.add_parser("make")
     asked.add_argument("--kind", choices=[kind.value for kind in Kind], required=True)
     asked.add_argument("--mark", required=True)
@@ -103,10 +124,27 @@ def main(arguments: list[str]) -> int:
             case "expire":
                 _process().expire()
                 print("{}")
+            case "restore":
+                from vitalops.backup.scratch import restore
+
+                restore(Path(v.SPOOL), os.environ[v.STANZA], os.environ)
+            case "point":
+                print(json.dumps(point(given.name, given.seconds)))
+            case "fingerprints":
+                from vitalops.backup.fingerprints import everything
+
+                print(json.dumps(everything()))
             case _:
                 print(json.dumps(make(given.kind, given.mark, given.seconds)))
     except VitalopsError as error:
         print(f"backup: {error}", file=sys.stderr)
+        return 3
+    except Exception as error:
+        if not type(error).__module__.startswith("psycopg"):
+            raise
+        # What PostgreSQL says may quote what it was asked for: its code says enough.
+        code = getattr(error, "sqlstate", None) or "no connection"
+        print(f"backup: the database refused: {type(error).__name__} ({code})", file=sys.stderr)
         return 3
     return 0
 
