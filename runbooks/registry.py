@@ -12,6 +12,7 @@ from vitalops.suggest import closest, shown
 MODULES: Final[tuple[str, ...]] = (
     "service_rollback",
     "scale_out",
+    "queue_drain",
     "backup_now",
     "restore_drill",
 )

@@ -203,7 +203,8 @@ class Relay:
                     .values(
                         dead=outcome == "refused",
                         last_error=reason,
-                        next_attempt_at=now + pause_after(row.attempts + 1),
+                        # Given up: never due again, so the time says when that was (services/common/queues.py).
+                        next_attempt_at=now if outcome == "refused" else now + pause_after(row.attempts + 1),
                     )
                 )
                 if outcome == "refused":

@@ -12,6 +12,7 @@ from services.notification.api import router
 from services.notification.metrics import AlertMetrics
 from services.notification.models import Base
 from services.notification.providers import LocalProvider
+from services.notification.queue import MessageQueue
 from services.notification.sending import Sender
 from services.notification.state import NotificationState
 
@@ -37,4 +38,5 @@ SERVICE = ServiceDefinition(
     migrations=Path(__file__).parent / "migrations",
     build=_build,
     workers=_workers,
+    queues=(MessageQueue(),),
 )

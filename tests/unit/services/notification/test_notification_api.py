@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from services.common.queues import run
 from services.common.testing import FixedClock, TokenSigner, assert_migrations_match
 from services.common.traffic import HEADER_SYNTHETIC
 from services.notification.models import InboxEntry
@@ -193,3 +194,21 @@ def test_an_alert_that_is_given_up_has_failed(client: Any, signer: TokenSigner, 
         send(client, Flaky(1000))
         clock.advance(minutes=11)
     assert 'vitalops_monitor_alerts_total{outcome="failed",traffic="real"} 1.0' in client.get("/metrics").text
+
+
+def test_what_was_given_up_is_sent_once_more_when_asked(
+    client: Any, signer: TokenSigner, clock: FixedClock
+) -> None:
+    identifier, database = queue(client, signer).json()["id"], client.app.state.context.database
+    for _ in range(MAX_ATTEMPTS):
+        send(client, Flaky(1000))
+        clock.advance(hours=1)
+    (given_up,) = [each for each in run(SERVICE, database, [], clock.now()) if each["queue"] == "messages"]
+    assert (given_up["waiting"], given_up["given_up"]) == (0, 1)
+    order = ["--replay", "messages", "--before", str(clock.now().timestamp()), "--limit", "10"]
+    assert [run(SERVICE, database, order, clock.now()) for _ in range(2)] == [
+        {"replayed": 1},
+        {"replayed": 0},
+    ]
+    send(client)
+    assert read(client, signer, identifier)["status"] == "sent"
