@@ -47,7 +47,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "runbook",
         "cli.commands.runbook",
         "app",
-        "Run, approve, resume and list runbooks, and serve them to alerts.",
+        "Run, approve and resume runbooks; serve them to alerts.",
     ),
     CommandEntry(
         "halt",
@@ -63,6 +63,9 @@ COMMANDS: tuple[CommandEntry, ...] = (
     ),
     CommandEntry(
         "witness", "cli.commands.witness", "app", "The third place of a pair, which notices a lost region."
+    ),
+    CommandEntry(
+        "ledger", "cli.commands.ledger", "app", "Numbered writes, compared with what is found afterwards."
     ),
     CommandEntry("down", _PLATFORM, "down", "Remove the platform from its regions."),
     CommandEntry("render", _PLATFORM, "render", "Write the manifests of every region to a folder."),
