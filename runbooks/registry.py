@@ -15,6 +15,8 @@ MODULES: Final[tuple[str, ...]] = (
     "queue_drain",
     "backup_now",
     "restore_drill",
+    "dns_outage",
+    "drain_media_node",
 )
 """Modules of this package, in the order in which they are listed. A runbook's name is its module's, with hyphens."""
 

@@ -114,10 +114,14 @@ class EdgeProcess:
         The file comes first: whatever happens next, a start finds the newer word. Raises RemoteError where the process
         does not take it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
-        self._replace(MAP_FILE, map_text(region), 0o644)
+        self.keep(region)
         for key, value in ((CALLS_KEY, NO_REGION), (ACTIVE_KEY, region), (HOLD_KEY, "0")):
             set_map(self.admin, self._map, key, value)
+
+    def keep(self, region: str) -> None:
+        """Have a start or a reload lead to `region`; a process that runs is told nothing."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        self._replace(MAP_FILE, map_text(region), 0o644)
 
     def route_calls(self, region: str) -> None:
         """Have calls that begin from now on run in `region`; with "" in the active one. `route` ends it too."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from infra.operations.edge import authority_file, bring_up_edge
 from infra.program.inputs import node_address
 from infra.traffic.dns import DnsDirector
 from infra.traffic.edge import EdgeDirector, KeptEdgeDirector
 from vitalops.model.failover import DnsRecord
 from vitalops.model.platform import FailoverPair, Platform
+from vitalops.ports.progress import SilentProgress
 from vitalops.ports.traffic import TrafficDirector
 from vitalops.secretstore import SecretStore
 
@@ -21,7 +23,16 @@ def directors_of(running: OperatedPlatform, pair: FailoverPair) -> tuple[Traffic
     setting = running.setting
     found: list[TrafficDirector] = []
     if setting.has_edge_here(pair):
-        found.append(EdgeDirector(pair, setting.edge_process(pair), running.clock))
+        process, authority = setting.edge_process(pair), authority_file(setting)
+        found.append(
+            EdgeDirector(
+                pair,
+                process,
+                running.clock,
+                authority=lambda: authority.read_text() if authority.exists() else "",
+                revive=lambda: bring_up_edge(setting, pair, SilentProgress()),
+            )
+        )
     else:
         clusters = {region: running.cluster(region) for region in (pair.primary, pair.standby)}
         found.append(KeptEdgeDirector(pair, clusters, running.clock))

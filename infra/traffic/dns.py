@@ -84,6 +84,18 @@ class DnsDirector:
     def sees(self) -> Mapping[str, bool]:
         return {}
 
+    def fault(self) -> str:
+        try:
+            return "" if self.active() else "it leads to neither region"
+        except RemoteError as error:
+            return error.message
+
+    def repair(self, region: str) -> str:
+        if self.active() == region:
+            return ""
+        self.switch(region)
+        return f"led to {region}"
+
     def delay_seconds(self) -> float:
         return float(self.record.ttl_seconds)
 

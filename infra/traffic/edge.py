@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +30,10 @@ class EdgeDirector:
     pair: FailoverPair
     process: EdgeProcess
     clock: Clock
+    authority: Callable[[], str] = lambda: ""
+    """PEM of whom clients trust; empty where the platform was never set up from here."""
+    revive: Callable[[], str] = lambda: ""
+    """Brings the process to what platform.yaml says, with a certificate that is good. Returns what was done."""
 
     @property
     def name(self) -> str:
@@ -61,6 +66,32 @@ class EdgeDirector:
         checks = self.process.checks()
         backends = {region: region_backend(region) for region in (self.pair.primary, self.pair.standby)}
         return {region: checks[backend] for region, backend in backends.items() if backend in checks}
+
+    def fault(self) -> str:
+        if self.process.pid() is None:
+            return "its process does not run"
+        try:
+            status, _ = self.process.answers(self.authority())
+        except ssl.SSLCertVerificationError as error:
+            return f"clients refuse its certificate: {error.verify_message}"
+        except OSError as error:
+            return f"no answer: {' '.join(str(error).split())}"
+        return "" if status == 200 else f"its health page says {status}"
+
+    def repair(self, region: str) -> str:
+        require_region(self.pair, region)
+        done: list[str] = []
+        if self.fault():
+            # Where nothing runs, what is on disk is what it starts with.
+            self.process.keep(region)
+            done.append(self.revive())
+            if done == ["unchanged"] and self.fault():
+                self.process.stop()
+                done = [f"ended, {self.revive()}"]
+        if self.active() != region:
+            self.switch(region)
+            done.append(f"led to {region}")
+        return ", ".join(done)
 
     def delay_seconds(self) -> float:
         return 0.0
@@ -112,6 +143,19 @@ class KeptEdgeDirector:
 
     def sees(self) -> Mapping[str, bool]:
         return {}
+
+    def fault(self) -> str:
+        try:
+            self.active()
+        except RemoteError as error:
+            return error.message
+        return ""
+
+    def repair(self, region: str) -> str:
+        if self.active() == region:
+            return ""
+        self.switch(region)
+        return f"led to {region}"
 
     def delay_seconds(self) -> float:
         return 0.0

@@ -48,6 +48,17 @@ class TrafficDirector(Protocol):
         """Whether it reaches each region's gateway, as its latest check says; without those not checked yet."""
         ...
 
+    def fault(self) -> str:
+        """What keeps clients from getting in by this way, in a line; empty where they do, to either region."""
+        ...
+
+    def repair(self, region: str) -> str:
+        """Start what does not run, renew what has run out, and have it lead to `region`. Idempotent.
+
+        Returns what was done, in a line; empty where nothing was to do.
+        """
+        ...
+
     def delay_seconds(self) -> float:
         """How long clients may go on where they were after a switch: a DNS record's time to live."""
         ...
@@ -64,6 +75,11 @@ class FakeDirector:
     held: list[float] = field(default_factory=list[float])
     calls: str = ""
     leads_calls: bool = True
+    broken: str = ""
+    """What `fault` says."""
+    repairs: Callable[[], None] | None = None
+    """What `repair` needs to succeed; where it raises, the fault stays."""
+    repaired: int = 0
     fails_with: Callable[[], Exception] | None = None
 
     def active(self) -> str:
@@ -93,6 +109,20 @@ class FakeDirector:
     def sees(self) -> Mapping[str, bool]:
         self._fail()
         return self.reached
+
+    def fault(self) -> str:
+        return self.broken
+
+    def repair(self, region: str) -> str:
+        if not self.broken and self.region == region:
+            return ""
+        if self.repairs is not None:
+            self.repairs()
+        self.broken, self.fails_with = "", None
+        self.repaired += 1
+        if self.region != region:
+            self.switch(region)
+        return f"{self.name} mended"
 
     def delay_seconds(self) -> float:
         return 0.0
