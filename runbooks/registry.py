@@ -13,10 +13,12 @@ MODULES: Final[tuple[str, ...]] = (
     "service_rollback",
     "scale_out",
     "queue_drain",
+    "certificate_rotation",
     "backup_now",
     "restore_drill",
     "dns_outage",
     "drain_media_node",
+    "region_failover",
 )
 """Modules of this package, in the order in which they are listed. A runbook's name is its module's, with hyphens."""
 

@@ -73,6 +73,8 @@ def proxy(region: Layout, kubeconfig: Path) -> str:
             "bindAddress": region.addresses.node,
             "healthzBindAddress": "127.0.0.1:10256",
             "metricsBindAddress": "127.0.0.1:10249",
+            # A database that has just become the primary is reached at once: the default gathers changes for a second.
+            "nftables": {"minSyncPeriod": "100ms"},
             # These limits belong to the whole machine, not to this namespace.
             "conntrack": {"maxPerCore": 0, "min": 0},
         }
