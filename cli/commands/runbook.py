@@ -32,7 +32,7 @@ class RunbookGroup(TyperGroup):
             "serve",
             "cli.commands.runbook_serve",
             "serve",
-            "Receive alerts, run the runbooks bound to them, and serve the page for on-call.",
+            "Receive alerts, act on them, show the on-call page.",
         )
         self.add_command(LazyCommand(serve))
 
@@ -90,9 +90,10 @@ def list_runbooks(
         typer.Option("--check", help="Exit with 1 where a runbook is not proven, or not recently enough."),
     ] = False,
 ) -> None:
-    """Show every runbook: its risk, the alerts it answers, when it was last proven and how long it took then.
+    """List every runbook, and when it was last proven.
 
-    A runbook that no rehearsal proved within operations.rehearsal_max_age_days is stale: marked, and a finding.
+    With it: its risk, the alerts it answers, and how long the repair took in its last rehearsal. A runbook that no
+    rehearsal proved within operations.rehearsal_max_age_days is stale: marked, and a finding.
     """
     from cli import context
     from cli.operations import journal
@@ -149,7 +150,7 @@ def _render_list(listed: list[Listed]) -> str:
 @app.command()
 @examples("vitalops runbook show backup-now", "vitalops runbook show region-failover --output json")
 def show(name: Name) -> None:
-    """Show one runbook: parameters, steps with their limits, alerts, and its last runs."""
+    """Show one runbook, and its last runs."""
     from runbooks import registry
     from runbooks.engine.pages import page
     from runbooks.engine.parameters import parameters_of
@@ -211,7 +212,7 @@ def resume(
     ] = "",
     actor: Actor = "",
 ) -> None:
-    """Carry on with a run whose process is gone, or with one that was approved.
+    """Go on with a run that was interrupted or approved.
 
     Every step is checked again first: what was done is not done again.
     """
@@ -250,9 +251,10 @@ def approve(
         bool, typer.Option("--only", help="Approve and leave it to somebody else to carry it out.")
     ] = False,
 ) -> None:
-    """Agree to a run that waits, and carry it out here unless a process waits for it elsewhere.
+    """Agree to a run that waits, and carry it out.
 
-    Not for the one who asked. An approval that was not given in time (operations.approval_expires_minutes) cannot be.
+    Here, unless a process waits for it elsewhere (`run --wait`). Not for the one who asked. An approval that was not
+    given in time (operations.approval_expires_minutes) cannot be.
     """
     from cli.operations import actor as whoever
 
@@ -272,9 +274,9 @@ def reject(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal.")],
     actor: Actor = "",
 ) -> None:
-    """Refuse a run that waits; give up one that was interrupted, undoing what it did where its runbook undoes.
+    """Refuse a run that waits, or undo one that was interrupted.
 
-    Exits with 0 when it is refused or undone.
+    What an interrupted run did is undone where its runbook undoes. Exits with 0 when it is refused or undone.
     """
     from cli.operations import actor as whoever
     from cli.runbook_text import run_text
@@ -302,7 +304,10 @@ def history(
         int, typer.Option("--limit", min=1, max=10_000, help="At most so many, latest first.")
     ] = 20,
 ) -> None:
-    """Show what was asked for, by whom, and what came of it. The journal says more: vitalops evidence show."""
+    """Show what was asked for, and what came of it.
+
+    The journal says more: vitalops evidence show.
+    """
     from cli.runbook_text import history_text
     from runbooks import registry
 
@@ -321,7 +326,10 @@ def rehearsed(
     operation: Annotated[str, typer.Option("--operation", metavar="RUN", help="The run that proved it.")],
     actor: Actor = "",
 ) -> None:
-    """Record that a rehearsal proved a runbook, and how long the repair took. Only of a run that succeeded."""
+    """Record that a rehearsal proved a runbook.
+
+    Only of a run that succeeded. `vitalops runbook list` shows the latest.
+    """
     from cli import context
     from cli.operations import actor as whoever
     from cli.operations import journal
@@ -344,7 +352,7 @@ def docs(
         bool, typer.Option("--check", help="Write nothing; exit with 1 where a page is not as it should be.")
     ] = False,
 ) -> None:
-    """Write a page for each runbook, and their index, from the modules."""
+    """Write a page for each runbook, and an index."""
     from runbooks import registry
     from runbooks.engine.pages import differing, pages, write
 

@@ -15,17 +15,21 @@ HOUR_SECONDS: Final = 3600.0
 _NEVER_STARTED: Final = (RunState.REFUSED, RunState.REJECTED, RunState.EXPIRED, RunState.WAITING)
 
 
+class Busy(UsageError):
+    """Another run is in the way: once it is over this one may be asked for again."""
+
+
 def require_free(page: Page, run: Run) -> None:
-    """Raises UsageError where another run holds one of the run's targets; it is named."""
+    """Raises Busy where another run holds one of the run's targets; it is named."""
     for held in page.holders(run.targets, run.id):
-        raise UsageError(
+        raise Busy(
             f"{held.target} is held by run {held.run.id} ({held.run.state.value}, asked for by {held.run.requester})",
             hint=f"if nobody carries it out: vitalops runbook resume {held.run.id}, or reject {held.run.id}",
         )
 
 
 def require_narrow(page: Page, run: Run, platform: Platform) -> None:
-    """Raises UsageError where too many regions of a pair would be acted on at the same time.
+    """Raises Busy where too many regions of a pair would be acted on at the same time.
 
     Runs that act on both regions of a pair are left out: the pair's own lock is what keeps those apart.
     """
@@ -42,7 +46,7 @@ def require_narrow(page: Page, run: Run, platform: Platform) -> None:
                 touched |= theirs
                 others.append(other.id)
         if len(touched) > limit:
-            raise UsageError(
+            raise Busy(
                 f"pair {pair}: {', '.join(sorted(others))} acts on another of its regions,"
                 f" and operations.regions_at_once is {limit}",
                 hint="wait for it to end",

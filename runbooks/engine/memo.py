@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, TypeAlias
 
 Json: TypeAlias = Mapping[str, Any]
@@ -55,7 +56,9 @@ class MemoryDurability:
                 kept.append(turn())
             return kept[turns - 1]
 
-        self._body(run, memo)
+        # How a body ends badly, whoever waits for it knows already: as with a database, nothing of it comes back here.
+        with suppress(BaseException):
+            self._body(run, memo)
 
     def close(self) -> None:
         return
