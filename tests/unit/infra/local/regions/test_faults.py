@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,9 @@ def test_ports_are_those_of_the_server_at_either_end() -> None:
     assert len(lines) == 4
 
 
-def test_links_are_named_by_the_regions(root: Path, tmp_path: Path) -> None:
-    from datetime import date
-
+def test_links_are_named_by_the_regions(root: Path) -> None:
     platform = load_platform(root / "platform.yaml", date(2026, 11, 1))
-    paths = Paths(tmp_path, tmp_path, tmp_path)
+    paths = Paths(Path("/c"), Path("/s"), Path("/r"))
     one, other = (layout(platform, name, paths) for name in ("fr-par", "fr-gra"))
     assert between(one, other) == Flow("region1", "region2")
     assert to_machine(other, (30443,)) == Flow("host", "region2", (30443,))
@@ -49,10 +48,18 @@ def test_links_are_named_by_the_regions(root: Path, tmp_path: Path) -> None:
 def test_stopped_processes_go_on_also_after_an_error() -> None:
     child = subprocess.Popen(["sleep", "30"])
     try:
-        with pytest.raises(RuntimeError), stopped([child.pid]):
-            os.waitid(os.P_PID, child.pid, os.WSTOPPED)
-            raise RuntimeError
+        _stand_still_and_fail(child.pid)
         os.waitid(os.P_PID, child.pid, os.WCONTINUED)
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()
+
+
+def _stand_still_and_fail(pid: int) -> None:
+    def fail() -> None:
+        with stopped([pid]):
+            os.waitid(os.P_PID, pid, os.WSTOPPED)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
