@@ -19,6 +19,9 @@ MODULES: Final[tuple[str, ...]] = (
     "dns_outage",
     "drain_media_node",
     "region_failover",
+    "region_failback",
+    "degrade_to_async",
+    "database_leader_replace",
 )
 """Modules of this package, in the order in which they are listed. A runbook's name is its module's, with hyphens."""
 
