@@ -1,8 +1,8 @@
 """python -m bench.webhooks [--runs N]: 10,000 alerts as fast as they are taken, the receiver killed twice meanwhile.
 
-The real receiver in a process of its own, its store on disk, and a sender that behaves as Alertmanager does: one alert
-a message (the worst case), several connections, and every message again until it is acknowledged. What acts is a
-stand-in that counts, keeping its count on disk as the engine does.
+The real receiver in a process of its own, its store on disk, and a sender that behaves as Alertmanager does: groups of
+five alerts, several connections, and every message again until it is acknowledged. What acts is a stand-in that counts,
+keeping its count on disk as the engine does.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ PAIR: Final = "france"
 ALERT: Final = "StormOfAlerts"
 RUNBOOK: Final = "count-alerts"
 ALERTS: Final = 10_000
+GROUP: Final = 5
+"""Alerts of one message."""
 PROMISED_SECONDS: Final = 60.0
 CONNECTIONS: Final = 16
 BACK_OFF_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -146,30 +148,30 @@ def _complain(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def message(number: int) -> bytes:
-    """One firing alert, as Alertmanager posts it."""
-    labels = {
-        "alertname": ALERT,
-        "number": str(number),
-        c.METRIC_REGION: "fr-par",
-        c.METRIC_SEVERITY: c.SEVERITY_TICKET,
-    }
-    alert = {
+def message(first: int) -> bytes:
+    """A group of firing alerts from number `first` on, as Alertmanager posts it."""
+    alerts = [_alert(number) for number in range(first, first + GROUP)]
+    group = {"groupKey": f"{{}}:{{first={first}}}", "truncatedAlerts": 0, "groupLabels": {"alertname": ALERT}}
+    body = {"version": "4", "status": "firing", "receiver": "on-call", "alerts": alerts, **group}
+    common = {"commonLabels": {"alertname": ALERT}, "commonAnnotations": {}, "externalURL": ""}
+    return json.dumps({**body, **common}).encode()
+
+
+def _alert(number: int) -> dict[str, Any]:
+    return {
         "status": "firing",
-        "labels": labels,
+        "labels": {
+            "alertname": ALERT,
+            "number": str(number),
+            c.METRIC_REGION: "fr-par",
+            c.METRIC_SEVERITY: c.SEVERITY_TICKET,
+        },
         "annotations": {"summary": f"alert {number} of many"},
         "startsAt": STARTED.isoformat(),
         "endsAt": "0001-01-01T00:00:00Z",
         "generatorURL": "http://prometheus:9090/graph",
         "fingerprint": f"{number:016x}",
     }
-    group = {
-        "groupKey": f"{{}}:{{number={number}}}",
-        "truncatedAlerts": 0,
-        "groupLabels": {"alertname": ALERT},
-    }
-    body = {"version": "4", "status": "firing", "receiver": "on-call", "alerts": [alert], **group}
-    return json.dumps({**body, "commonLabels": labels, "commonAnnotations": {}, "externalURL": ""}).encode()
 
 
 @dataclass(slots=True)
@@ -179,6 +181,7 @@ class Sender:
     port: int
     token: str
     acknowledged: int = 0
+    """Alerts."""
     tries: int = 0
     dropped: list[int] = field(default_factory=list[int])
     """Statuses for which Alertmanager would not try again."""
@@ -187,8 +190,8 @@ class Sender:
     def send(self, count: int, connections: int = CONNECTIONS) -> float:
         """Seconds until everything was acknowledged."""
         work: queue.Queue[int] = queue.Queue()
-        for number in range(count):
-            work.put(number)
+        for first in range(0, count, GROUP):
+            work.put(first)
         threads = [threading.Thread(target=self._work, args=(work,), daemon=True) for _ in range(connections)]
         began = time.monotonic()
         for thread in threads:
@@ -201,11 +204,11 @@ class Sender:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         while True:
             try:
-                number = work.get_nowait()
+                first = work.get_nowait()
             except queue.Empty:
                 connection.close()
                 return
-            self._until_acknowledged(connection, message(number))
+            self._until_acknowledged(connection, message(first))
 
     def _until_acknowledged(self, connection: http.client.HTTPConnection, body: bytes) -> None:
         headers = {"content-type": "application/json", "authorization": f"Bearer {self.token}"}
@@ -222,7 +225,7 @@ class Sender:
             with self._lock:
                 self.tries += 1
                 if status == 200:
-                    self.acknowledged += 1
+                    self.acknowledged += GROUP
                     return
                 if 400 <= status < 500:
                     self.dropped.append(status)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from runbooks.engine.limits import Busy
 from runbooks.engine.model import Runbook
 from runbooks.engine.port import Operations
 from runbooks.engine.runs import RunState
@@ -20,15 +21,18 @@ from vitalops.errors import UsageError, VitalopsError
 from vitalops.evidence.screening import text_holds
 from vitalops.halt import Halt
 from vitalops.model.platform import Platform
+from vitalops.ports.clock import Clock
 
 BATCH: Final = 200
+BUSY_SECONDS: Final = 10.0
+"""What another run is in the way of is tried again after so long."""
 RETRY_SECONDS: Final = 5.0
-"""For what cannot be done at present: no database, no journal, everything halted."""
+"""What could not be asked for, as the engine's database was not reached, is asked for again after so long."""
 KEY_PREFIX: Final = "alert/"
 
 
 class Acting:
-    """One pass is `act`; the thread of `Loop` repeats it. The receiver and the tests share it."""
+    """One pass is `act`; the thread of `Loop` repeats it."""
 
     def __init__(
         self,
@@ -37,32 +41,31 @@ class Acting:
         runbooks: Sequence[Runbook[Any]],
         platform: Platform,
         halted: Callable[[], Halt | None],
+        clock: Clock,
     ) -> None:
         self._store, self._operations, self._halted = store, operations, halted
-        self._runbooks, self._platform = runbooks, platform
+        self._runbooks, self._platform, self._clock = runbooks, platform, clock
 
     def act(self) -> bool:
         """Act on a batch; whether there may be more to do at once. Raises VitalopsError where the store fails."""
-        batch = self._store.to_act_on(BATCH)
+        batch = self._store.to_act_on(BATCH, self._now())
         outcomes: list[Outcome] = []
         try:
             for incident in batch:
-                outcome = self._act_on(incident)
-                if outcome is None:
+                if incident.is_open and (halt := self._halted()) is not None:
+                    self._store.put_off(incident.id, incident.received, _waiting_for(halt))
                     return False
-                outcomes.append(outcome)
+                if (outcome := self._act_on(incident)) is not None:
+                    outcomes.append(outcome)
         finally:
             if outcomes:
                 self._store.acted(outcomes)
         return len(batch) == BATCH
 
     def _act_on(self, incident: Incident) -> Outcome | None:
-        """None where nothing can be done at present: it stays, and those after it too."""
+        """None where it was put off."""
         if not incident.is_open:
             return Outcome(incident, IncidentState.PASSED, detail="it had ended before anything was done")
-        if (halt := self._halted()) is not None:
-            self._store.explain(incident.id, f"stored and not acted on: {halt}")
-            return None
         try:
             found = answer(incident, self._runbooks, self._platform)
         except UsageError as error:
@@ -81,14 +84,14 @@ class Acting:
                 key=f"{KEY_PREFIX}{incident.key}",
                 block=False,
             )
+        except Busy as error:
+            return self._put_off(incident, BUSY_SECONDS, f"{name} waits: {error.message}")
         except UsageError as error:
             if (halt := self._halted()) is not None:
-                self._store.explain(incident.id, f"stored and not acted on: {halt}")
-                return None
+                return self._put_off(incident, 0.0, _waiting_for(halt))
             return Outcome(incident, IncidentState.REFUSED, name, detail=str(error))
         except VitalopsError as error:
-            self._store.explain(incident.id, f"{name} could not be asked for, and will be again: {error}")
-            return None
+            return self._put_off(incident, RETRY_SECONDS, f"{name} could not be asked for yet: {error}")
         match run.state:
             case RunState.WAITING:
                 return Outcome(incident, IncidentState.FILED, name, run.id, "waits for approval")
@@ -96,6 +99,16 @@ class Acting:
                 return Outcome(incident, IncidentState.REFUSED, name, run.id, run.detail)
             case _:
                 return Outcome(incident, IncidentState.STARTED, name, run.id, run.detail)
+
+    def _put_off(self, incident: Incident, seconds: float, detail: str) -> None:
+        self._store.put_off(incident.id, self._now() + seconds, detail)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _waiting_for(halt: Halt) -> str:
+    return f"stored and not acted on: {halt}"
 
 
 def reason_of(incident: Incident) -> str:
@@ -127,7 +140,7 @@ class Loop:
         name: str,
         work: Callable[[], bool],
         complain: Callable[[str], None],
-        retry_seconds: float = RETRY_SECONDS,
+        retry_seconds: float,
     ) -> None:
         self._name, self._work, self._complain, self._retry = name, work, complain, retry_seconds
         self._woken = threading.Event()

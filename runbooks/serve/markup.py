@@ -17,7 +17,7 @@ class Html:
     text: str
 
 
-def el(name: str, *children: object, **attributes: str | bool | int | None) -> Html:
+def el(name: str, /, *children: object, **attributes: str | bool | int | None) -> Html:
     """An element. Attributes: `class_` and `for_` lose their underscore, others get hyphens for theirs; True is an
     attribute without a value, False and None are none. Children: Html, text, numbers, None, or several of those."""
     written = "".join(

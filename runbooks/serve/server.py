@@ -117,6 +117,7 @@ def serve(
             around.runbooks,
             around.platform,
             lambda: kill_switch.read(halt_file),
+            around.clock,
         )
         recording = Recording(around.store, around.journal)
         recorder = stack.enter_context(Loop("recording", recording.record, complain, PASS_SECONDS))

@@ -22,8 +22,9 @@ _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS vitalops_incidents (id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, pair TEXT NOT NULL,"
     " labels TEXT NOT NULL, summary TEXT NOT NULL, started DOUBLE PRECISION NOT NULL,"
     " received DOUBLE PRECISION NOT NULL, resolved DOUBLE PRECISION NOT NULL, state TEXT NOT NULL,"
-    " runbook TEXT NOT NULL, run TEXT NOT NULL, detail TEXT NOT NULL, notices INTEGER NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS vitalops_incidents_state ON vitalops_incidents (state, received)",
+    " runbook TEXT NOT NULL, run TEXT NOT NULL, detail TEXT NOT NULL, notices INTEGER NOT NULL,"
+    " due DOUBLE PRECISION NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS vitalops_incidents_state ON vitalops_incidents (state, due)",
     "CREATE INDEX IF NOT EXISTS vitalops_incidents_received ON vitalops_incidents (received)",
     "CREATE TABLE IF NOT EXISTS vitalops_outbox (number BIGINT PRIMARY KEY, operation TEXT NOT NULL,"
     " event TEXT NOT NULL, body TEXT NOT NULL)",
@@ -74,9 +75,11 @@ class IncidentStore:
             _say(rows, said)
         return new
 
-    def to_act_on(self, limit: int) -> list[Incident]:
-        """Those that nothing was done about, oldest first."""
-        return self._select("WHERE state = ? ORDER BY received, id LIMIT ?", IncidentState.RECEIVED, limit)
+    def to_act_on(self, limit: int, now: float) -> list[Incident]:
+        """Those that nothing was done about and that are not put off, oldest first."""
+        return self._select(
+            "WHERE state = ? AND due <= ? ORDER BY due, id LIMIT ?", IncidentState.RECEIVED.value, now, limit
+        )
 
     def acted(self, outcomes: Iterable[Outcome]) -> None:
         """Keep what was done. Of an incident that something was done about already, nothing changes."""
@@ -93,12 +96,12 @@ class IncidentStore:
                 said.append(("acted", _acted_record(each)))
             _say(rows, said)
 
-    def explain(self, incident: str, detail: str) -> None:
-        """Say on its page why nothing has been done yet."""
+    def put_off(self, incident: str, until: float, detail: str) -> None:
+        """Let it wait, and say on its page for what."""
         with self._database.transaction() as rows:
             rows.execute(
-                "UPDATE vitalops_incidents SET detail = ? WHERE id = ? AND state = ? AND detail <> ?",
-                (detail, incident, IncidentState.RECEIVED.value, detail),
+                "UPDATE vitalops_incidents SET detail = ?, due = ? WHERE id = ? AND state = ?",
+                (detail, until, incident, IncidentState.RECEIVED.value),
             )
 
     def incident(self, incident: str) -> Incident | None:
@@ -166,7 +169,7 @@ def _take(rows: Rows, pair: str, notice: Notice, now: float, said: list[tuple[st
         return 0
     name = incident_id(notice.key)
     rows.execute(
-        f"INSERT INTO vitalops_incidents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', '', 1)",  # noqa: S608
+        f"INSERT INTO vitalops_incidents ({_COLUMNS}, due) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', '', 1, ?)",  # noqa: S608
         (
             name,
             notice.key,
@@ -177,6 +180,7 @@ def _take(rows: Rows, pair: str, notice: Notice, now: float, said: list[tuple[st
             now,
             ended,
             IncidentState.RECEIVED.value,
+            now,
         ),
     )
     said.append(("received", _received_record(name, pair, notice)))
