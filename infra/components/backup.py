@@ -141,7 +141,9 @@ def sidecar(args: RegionArgs, credentials: str) -> Manifest:
         ],
         "resources": resources(SIDECAR),
         "securityContext": container_security(),
-        # Readiness is the database's alone: a backup that fails must not take it out of service.
+        # They say that the process lives, and no more: a backup that fails must not take the database out of service.
+        "startupProbe": http_probe("/metrics", "backup", period=1, failures=60),
+        "readinessProbe": http_probe("/metrics", "backup", period=15, failures=8),
         "livenessProbe": http_probe("/metrics", "backup", period=30, failures=4),
     }
 

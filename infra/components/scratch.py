@@ -83,6 +83,8 @@ def pod(namespace: str, args: RegionArgs, holder: str, image: str, target: Resto
         v.TARGET_KIND: target.kind.value,
         v.TARGET: target.moment,
         v.CONFIG_VARIABLE: v.CONFIG_FILE,
+        # Thousands of small files, each an answer to wait for; nobody else's disk is in the way here.
+        "PGBACKREST_PROCESS_MAX": "4",
         "PGUSER": "postgres",
         "PGHOST": v.SOCKETS,
         "HOME": "/tmp",

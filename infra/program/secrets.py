@@ -1,7 +1,7 @@
 """Secrets and certificates of a pair: made once, kept in the secret store, the same in both regions.
 
 A standby region must accept what the primary issued (passwords are replicated, tokens outlive a failover), so nothing
-here belongs to one region alone.
+here belongs to one region alone; only the keys of backups are each region's own.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class Keeper:
             return
         if not archiver.primary:
             self._ready, self._gap = False, False
-            self._tell(repository=None, primary_since=0.0)
+            self._tell(repository=None, reachable=False, primary_since=0.0)
             return
         if not self.watched.primary_since:
             self._tell(primary_since=now)
@@ -107,16 +107,15 @@ class Keeper:
         try:
             repository = self._backrest.info()
         except RemoteError as error:
-            self._tell(repository=None)
             self._problem(error)
             return
         if repository.problem == MISSING:
             self._ready = False
-        self._tell(repository=repository, problem=repository.problem)
+        self._tell(repository=repository, reachable=not repository.problem, problem=repository.problem)
 
     def _begin(self, archiver: Archiver, now: float) -> None:
         repository = self.watched.repository
-        if self.watched.running or repository is None or repository.problem:
+        if self.watched.running or repository is None or not self.watched.reachable:
             return
         asked = self._inbox.next()
         if asked is not None:
@@ -154,7 +153,7 @@ class Keeper:
     def _problem(self, error: RemoteError) -> None:
         if error.message != self.watched.problem:
             say("the repository cannot be used", problem=error.message)
-        self._tell(problem=error.message)
+        self._tell(problem=error.message, reachable=False)
 
     def _tell(self, **changes: object) -> None:
         with self._lock:

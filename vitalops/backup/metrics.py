@@ -55,7 +55,8 @@ class Watched:
 
     archiver: Archiver | None = None
     repository: Repository | None = None
-    """None where the repository was not reached, or nobody asked yet."""
+    """As it was when it was last reached; None where nobody asked yet."""
+    reachable: bool = False
     failures: int = 0
     running: bool = False
     primary_since: float = 0.0
@@ -71,7 +72,7 @@ def samples(watched: Watched, now: float) -> list[Sample]:
     made: list[Sample] = [
         (PRIMARY, {}, 1.0),
         (STARTED, {}, watched.primary_since),
-        (REACHABLE, {}, float(watched.repository is not None and not watched.repository.problem)),
+        (REACHABLE, {}, float(watched.reachable)),
         (FAILURES, {}, float(watched.failures)),
         (RUNNING, {}, float(watched.running)),
         (WAITING, {}, float(archiver.waiting)),

@@ -7,6 +7,7 @@ service and used for all of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import TypeAlias
 
 from vitalops.conventions import (
@@ -25,6 +26,7 @@ from vitalops.slo.emit import Raw, file, group
 from vitalops.slo.infrastructure import infrastructure
 from vitalops.slo.objectives import objectives_of, slos_of
 from vitalops.slo.planned import concerns, planned_work, whole_region, work_in
+from vitalops.slo.protection import protection
 from vitalops.slo.windows import MINUTE, Windows, bundled_windows
 from vitalops.suggest import suggestion
 
@@ -69,12 +71,15 @@ class Compiler:
                     group(
                         "infrastructure",
                         scrape,
-                        infrastructure(
-                            pair,
-                            labels,
-                            whole_region(work),
-                            whole_region(work_in(self._platform, peer)),
-                            self._platform.telemetry.prober,
+                        chain(
+                            infrastructure(
+                                pair,
+                                labels,
+                                whole_region(work),
+                                whole_region(work_in(self._platform, peer)),
+                                self._platform.telemetry.prober,
+                            ),
+                            protection(labels, self._platform.backups),
                         ),
                     )
                 ]

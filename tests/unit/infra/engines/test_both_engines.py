@@ -152,6 +152,7 @@ def test_components_have_stable_types_and_all_children_an_explicit_provider(
             "RegionalPlatform",
             "Namespaces",
             "NetworkPolicies",
+            "Objects",
             "Database",
             "Migrations",
             "Media",

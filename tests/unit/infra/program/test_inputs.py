@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -24,7 +25,15 @@ from vitalops.secretstore import InMemorySecretStore
 
 def test_both_regions_of_a_pair_share_their_secrets(around: Surroundings) -> None:
     primary, standby = (region_args(around, name).secrets for name in ("fr-par", "fr-gra"))
-    assert primary == standby
+    assert replace(primary, backup=standby.backup) == standby
+
+
+def test_each_region_has_the_key_of_its_own_backups_and_none_to_read_the_others(around: Surroundings) -> None:
+    primary, standby = (region_args(around, name).secrets.backup for name in ("fr-par", "fr-gra"))
+    assert (primary.own, primary.held) == (standby.held, standby.own)
+    assert primary.own != primary.held
+    assert primary.passphrase != standby.passphrase
+    assert primary.server == standby.server
 
 
 def test_two_pairs_share_none_but_the_authority(around: Surroundings) -> None:

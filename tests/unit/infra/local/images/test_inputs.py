@@ -76,7 +76,7 @@ def test_the_services_requirements_are_pinned_by_hash_and_leave_the_suites_own_o
 
 
 def test_the_databases_requirements_have_patroni() -> None:
-    content = LAYERS["database"].content
+    content = LAYERS["database-packages"].content
     assert isinstance(content, Wheels)
     assert "patroni==4." in MachineInputs().requirements(content)
 

@@ -71,7 +71,7 @@ def test_references_name_every_image_and_are_the_same_each_time(platform: Platfo
 
 
 def test_the_layers_of_an_image_come_lowest_first() -> None:
-    assert plan.lineage("database") == ("base", "database-debian", "database")
+    assert plan.lineage("database") == ("base", "database-debian", "database-packages", "database")
     assert plan.needed(("services", "gateway")) == ("base", "services-packages", "services", "gateway")
     assert plan.family("gateway") == "base"
     assert plan.family("pause") == "pause"

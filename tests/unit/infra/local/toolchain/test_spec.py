@@ -28,7 +28,7 @@ def test_every_group_has_sources_and_pins() -> None:
     known = specification()
     assert known.of_stage("regions") == ("kubernetes", "containerd", "etcd", "coredns", "provisioner")
     assert known.of_stage("media") == ("livekit",)
-    assert known.of_stage("telemetry") == ("jaeger", "loki", "logcollector")
+    assert known.of_stage("telemetry") == ("jaeger", "loki", "logcollector", "versitygw")
     for group in known.groups.values():
         assert (group.source / "go.mod").exists()
         assert (group.source / "go.sum").exists()
@@ -50,6 +50,7 @@ def test_the_pinned_version_is_the_one_that_go_modules_build() -> None:
         "jaeger": "github.com/jaegertracing/jaeger",
         "loki": "github.com/grafana/loki/v3",
         "logcollector": "go.opentelemetry.io/collector/otelcol",
+        "versitygw": "github.com/versity/versitygw",
     }
     for name, module in modules.items():
         group = specification().groups[name]
