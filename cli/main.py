@@ -64,6 +64,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
         "witness", "cli.commands.witness", "app", "The third place of a pair, which notices a lost region."
     ),
+    CommandEntry("failover", "cli.commands.failover", "app", "What failovers took and cost."),
     CommandEntry(
         "ledger", "cli.commands.ledger", "app", "Numbered writes, compared with what is found afterwards."
     ),
