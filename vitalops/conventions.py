@@ -98,7 +98,7 @@ UID_PAUSE: Final = 65535
 # Tokens.
 OPERATOR_CLIENT: Final = "vitalops-operator"
 """Client of identity that the suite itself uses: verification, probes, runbooks."""
-OPERATOR_SCOPES: Final = ("practitioners:enrol", "audit:read")
+OPERATOR_SCOPES: Final = ("practitioners:enrol", "audit:read", "calls:steer")
 PROBER_CLIENT: Final = "vitalops-prober"
 """Client of identity that the probers in the regions use: its secret leaves the operator's machine."""
 PROBER_SCOPES: Final = ("practitioners:enrol",)

@@ -17,6 +17,7 @@ from infra.components.kit import (
     container_security,
     disruption_budget,
     field_environment,
+    host_and_port,
     http_probe,
     metadata,
     pod_security,
@@ -65,6 +66,9 @@ def environment(service: Service, args: RegionArgs) -> dict[str, str]:
     if service.uses_media:
         values["VITALOPS_LIVEKIT_URL"] = f"http://{c.LIVEKIT_SERVICE}.{c.NAMESPACE_MEDIA}:{c.LIVEKIT_PORT}"
         values["VITALOPS_LIVEKIT_PUBLIC_URL"] = args.public_url.replace("https://", "wss://")
+        # Where what happens in this region's calls is told to while the region is the standby.
+        values["VITALOPS_PEER_URL"] = f"https://{host_and_port(args.peer_address, c.NODE_PORT_GATEWAY)}"
+        values["VITALOPS_AUTHORITY_FILE"] = f"{AUTHORITY_FOLDER}/ca.crt"
     return values
 
 

@@ -149,6 +149,8 @@ def service_flows(args: RegionArgs) -> list[Manifest]:
             egress.append(
                 {"to": [pods(c.NAMESPACE_MEDIA, c.LIVEKIT_SERVICE)], "ports": ports(c.LIVEKIT_PORT)}
             )
+            # What happens in calls is told to the other region while this one is the standby.
+            egress.append({"to": networks(args.peer_networks), "ports": ports(c.NODE_PORT_GATEWAY)})
         if ingress or egress:
             selector = {c.LABEL_NAME: service.name}
             made.append(

@@ -22,6 +22,7 @@ EDGE_COMMON_NAME: Final = "vitalops-edge"
 """Subject of the edge's client certificate: only its word on the client's address is taken."""
 REGION_HEALTH_PATH: Final = "/region-health"
 """What the paired region scrapes: one metric, which says that this region's gateway answers over TLS."""
+RELAY_PATH: Final = "/v1/livekit/relay"
 ROLES: Final = ("patient", "practitioner", "service", "operator")
 
 _UNAUTHORIZED: Final = (("www-authenticate", "Bearer"),)
@@ -169,6 +170,12 @@ string "vitalops_region_up 1\\n" if {{ path {REGION_HEALTH_PATH} }}
         "  acl public path /rtc\n",
         "  acl public path_beg /rtc/ /identity/\n",
         "  acl public path_reg ^/[^/]+/openapi\\.json$\n",
+        # Events of the other region's media server: signed with the pair's media key, which the service checks.
+        *(
+            f"  acl public path /{service.name}{RELAY_PATH}\n"
+            for service in config.services
+            if service.uses_media
+        ),
         "  acl public path_reg ^/[^/]+/\\.well-known/\n",
         *_token_rules(config),
         "\n",

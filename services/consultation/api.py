@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
@@ -18,6 +18,7 @@ from services.common.context import ServiceContext, service_context, service_sta
 from services.common.db import SessionDep, when_committed
 from services.common.idempotency import OnceDep, Reply
 from services.common.openapi import problems
+from services.common.outbox import enqueue
 from services.common.problems import conflict, unprocessable
 from services.consultation.log import (
     append,
@@ -29,6 +30,7 @@ from services.consultation.log import (
     waiting_room,
 )
 from services.consultation.models import Consultation
+from services.consultation.modes import CallMode, present_mode
 from services.consultation.party import check_party, denied
 from services.consultation.rules import (
     Event,
@@ -144,6 +146,8 @@ def join(
 ) -> JoinView:
     """Ask to come in. A practitioner gets a join token; a patient does once admitted, and waits until then (202).
 
+    While calls are by telephone nobody gets one, and the patient is told to wait for the practitioner's call.
+
     403 without the patient's consent to teleconsultation with this practitioner.
     """
     party = check_party(session.get(Consultation, consultation_id), principal, "consultation.joined")
@@ -161,20 +165,18 @@ def join(
     now = context.clock.now()
     current = view(events_of(session, consultation))
     _allow(lambda: check_open(current))
+    mode = present_mode(session)
+    if mode is CallMode.CALLBACK:
+        if party is Party.PATIENT and not current.by_phone:
+            append(session, consultation, [command(Kind.CALLBACK, now, party)], principal, state.metrics)
+            enqueue(session, "notification", "/v1/notifications", _by_phone(consultation))
+        return _without_room("callback", mode)
     if party is Party.PATIENT and current.admitted_at is None:
         if current.waiting_since is None:
             append(session, consultation, [command(Kind.REQUESTED, now, party)], principal, state.metrics)
         response.status_code = 202
         position = queue_position(session, consultation)
-        return JoinView(
-            status="waiting",
-            position=position,
-            url=None,
-            token=None,
-            room=None,
-            identity=None,
-            expires_at=None,
-        )
+        return _without_room("waiting", mode, position)
     append(session, consultation, [command(Kind.TOKEN, now, party)], principal, state.metrics)
     record_audit(
         session,
@@ -184,9 +186,12 @@ def join(
         patient=consultation.patient,
         detail={"party": party},
     )
-    granted = state.media.join_token(consultation.room, party, principal.subject, now)
+    granted = state.media.join_token(
+        consultation.room, party, principal.subject, now, voice_only=mode is CallMode.AUDIO
+    )
     return JoinView(
         status="admitted",
+        mode=mode,
         position=None,
         url=state.media.public_url,
         token=granted.token,
@@ -194,6 +199,30 @@ def join(
         identity=granted.identity,
         expires_at=granted.expires_at,
     )
+
+
+def _without_room(
+    status: Literal["waiting", "callback"], mode: CallMode, position: int | None = None
+) -> JoinView:
+    return JoinView(
+        status=status,
+        mode=mode,
+        position=position,
+        url=None,
+        token=None,
+        room=None,
+        identity=None,
+        expires_at=None,
+    )
+
+
+def _by_phone(consultation: Consultation) -> dict[str, object]:
+    return {
+        "subject": consultation.patient,
+        "template": "consultation-by-phone",
+        "reference": f"consultations/{consultation.id}",
+        "parameters": {},
+    }
 
 
 @router.post("/v1/consultations/{consultation_id}/admit", responses=problems(409))

@@ -70,12 +70,17 @@ class MediaServer:
         self.public_url = public_url
         self._http = httpx.Client(transport=transport, timeout=httpx.Timeout(2.0, connect=1.0))
 
-    def join_token(self, room: str, party: Party, subject: str, now: datetime) -> JoinToken:
-        """A token for one person and one room, good for TOKEN_LIFE."""
+    def join_token(
+        self, room: str, party: Party, subject: str, now: datetime, *, voice_only: bool = False
+    ) -> JoinToken:
+        """A token for one person and one room, good for TOKEN_LIFE. `voice_only`: it allows no pictures."""
         from livekit.api import VideoGrants
 
         identity = identity_in_room(room, party, subject)
-        token = self._token(VideoGrants(room_join=True, room=room), TOKEN_LIFE).with_identity(identity)
+        grants = VideoGrants(room_join=True, room=room)
+        if voice_only:
+            grants.can_publish_sources = ["microphone"]
+        token = self._token(grants, TOKEN_LIFE).with_identity(identity)
         return JoinToken(token.to_jwt(), identity, now + TOKEN_LIFE)
 
     def read_webhook(self, body: bytes, authorization: str, received: datetime) -> tuple[str, Event] | None:

@@ -62,6 +62,16 @@ class EventRow(Base):
     outcome: Mapped[str] = mapped_column(String(16))
 
 
+class CallModeRow(Base):
+    """What calls may be at present: one row, or none until somebody sets it."""
+
+    __tablename__ = "call_mode"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    mode: Mapped[str] = mapped_column(String(16))
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class QualityReport(Base):
     """How often one party of a consultation reported on its call's quality, and when last. Not what it said."""
 

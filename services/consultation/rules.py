@@ -1,9 +1,9 @@
 """The life of a consultation, as a pure fold over everything that is known to have happened to it.
 
-What happened is a *set* of events: commands this service accepted (opened, requested, token, admitted, ended) and
-observations LiveKit made (entered, left, published, unpublished, room finished). LiveKit's webhooks may arrive late,
-twice or in the wrong order, so nothing here depends on the order of arrival: `view` gives the same answer for every
-permutation and every repetition of the same events.
+What happened is a *set* of events: commands this service accepted (opened, requested, token, admitted, callback, ended)
+and observations LiveKit made (entered, left, published, unpublished, room finished). LiveKit's webhooks may arrive
+late, twice or in the wrong order, so nothing here depends on the order of arrival: `view` gives the same answer for
+every permutation and every repetition of the same events.
 
     booked -> waiting -> joined <-> in_call <-> dropped
        |         |          |          |           |
@@ -56,14 +56,16 @@ class Kind(StrEnum):
     UNPUBLISHED = "unpublished"
     ROOM_FINISHED = "room_finished"
     ENDED = "ended"
+    CALLBACK = "callback"
+    """The patient was told to wait for a telephone call."""
 
 
 _IN_THE_ROOM: Final = frozenset({Kind.ENTERED, Kind.LEFT, Kind.PUBLISHED, Kind.UNPUBLISHED})
 OUTCOMES: Final = frozenset({State.COMPLETED, State.MISSED, State.CANCELLED, State.DROPPED})
 
 LEGAL: Final[dict[State, frozenset[State]]] = {
-    State.BOOKED: frozenset({State.WAITING, State.JOINED, State.CANCELLED, State.MISSED}),
-    State.WAITING: frozenset({State.JOINED, State.CANCELLED, State.MISSED}),
+    State.BOOKED: frozenset({State.WAITING, State.JOINED, State.COMPLETED, State.CANCELLED, State.MISSED}),
+    State.WAITING: frozenset({State.JOINED, State.COMPLETED, State.CANCELLED, State.MISSED}),
     State.JOINED: frozenset({State.IN_CALL, State.DROPPED, State.COMPLETED, State.CANCELLED, State.MISSED}),
     State.IN_CALL: frozenset({State.JOINED, State.DROPPED, State.COMPLETED}),
     State.DROPPED: frozenset({State.JOINED, State.IN_CALL, State.COMPLETED}),
@@ -112,6 +114,8 @@ class View:
     """First moment at which both parties published at the same time."""
     ended_at: datetime | None = None
     present: frozenset[Party] = frozenset()
+    by_phone: bool = False
+    """Whether the patient was told to wait for a telephone call: such a consultation takes place in no room."""
 
 
 @dataclass(slots=True)
@@ -230,6 +234,7 @@ def view(events: Iterable[Event]) -> View:
         media_at=media_at,
         ended_at=ends[0][0] if ends else None,
         present=present,
+        by_phone=any(e.kind is Kind.CALLBACK for e in known),
     )
 
 
@@ -243,7 +248,7 @@ def check_end(current: View, outcome: State) -> None:
     """Raise IllegalTransition unless the consultation may end with `outcome` now."""
     check_open(current)
     if outcome is State.COMPLETED:
-        if len(current.entered_at) < len(Party):
+        if len(current.entered_at) < len(Party) and not current.by_phone:
             raise IllegalTransition(
                 "the parties have not both been in the room: there is nothing to complete"
             )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ssl
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import httpx
 
 from services.common.background import Worker
 from services.common.context import ServiceContext
@@ -13,6 +16,7 @@ from services.consultation.api import router
 from services.consultation.media import MediaServer
 from services.consultation.metrics import ConsultationMetrics
 from services.consultation.models import Base
+from services.consultation.modes import router as modes_router
 from services.consultation.reports import router as reports_router
 from services.consultation.state import ConsultationState
 from services.consultation.sweep import Sweeper
@@ -20,6 +24,8 @@ from services.consultation.webhook import router as webhook_router
 
 URL = "VITALOPS_LIVEKIT_URL"
 PUBLIC_URL = "VITALOPS_LIVEKIT_PUBLIC_URL"
+PEER_URL = "VITALOPS_PEER_URL"
+AUTHORITY_FILE = "VITALOPS_AUTHORITY_FILE"
 KEY_SECRET = "livekit-api-key"
 SECRET_SECRET = "livekit-api-secret"
 _SWEEP_SECONDS = 15.0
@@ -36,7 +42,16 @@ def _build(context: ServiceContext) -> ConsultationState:
         url=environment[URL],
         public_url=environment[PUBLIC_URL],
     )
-    return ConsultationState(media, ConsultationMetrics(context.telemetry))
+    return ConsultationState(media, ConsultationMetrics(context.telemetry), _peer(environment))
+
+
+def _peer(environment: Mapping[str, str]) -> httpx.Client | None:
+    url, authority = environment.get(PEER_URL), environment.get(AUTHORITY_FILE)
+    if not url:
+        return None
+    trusted = ssl.create_default_context(cafile=authority or None)
+    # LiveKit waits for the answer, and tells the event again where there is none.
+    return httpx.Client(base_url=url, verify=trusted, timeout=httpx.Timeout(3.0, connect=1.0))
 
 
 def _workers(context: ServiceContext, state: ConsultationState) -> Sequence[Worker]:
@@ -47,7 +62,7 @@ SERVICE = ServiceDefinition(
     name="consultation",
     title="Consultation",
     description="Video consultations: opening, waiting room, join tokens for LiveKit, lifecycle from its webhooks.",
-    routers=(router, reports_router, webhook_router),
+    routers=(router, reports_router, modes_router, webhook_router),
     metadata=Base.metadata,
     migrations=Path(__file__).parent / "migrations",
     build=_build,

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from services.common.types import Body, View
 from services.consultation.models import Consultation
+from services.consultation.modes import CallMode
 from services.consultation.rules import Event, Kind, Party, State
 
 
@@ -64,9 +65,13 @@ class WaitingRoom(View):
 
 
 class JoinView(View):
-    """Either a place in the waiting room, or what is needed to enter."""
+    """Either a place in the waiting room, or what is needed to enter, or that the practitioner will telephone."""
 
-    status: Literal["waiting", "admitted"]
+    status: Literal["waiting", "admitted", "callback"]
+    mode: CallMode = Field(
+        description="What the call may be: `low` asks clients for small pictures, few a second; in `audio` the token"
+        " allows the microphone alone; in `callback` there is no call"
+    )
     position: int | None = Field(description="Place in the waiting room; 1 is next")
     url: str | None = Field(description="LiveKit's address, for its client SDKs")
     token: str | None = Field(description="Join token: one person, one room, ten minutes")

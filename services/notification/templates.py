@@ -85,6 +85,9 @@ TEMPLATES: Final[dict[str, Template]] = {
         {"starts_at": _moment},
         voids=frozenset({"appointment-reminder"}),
     ),
+    "consultation-by-phone": Template(
+        "Video is not available now. Your practitioner will telephone you.", {}
+    ),
     "payment-receipt": Template(
         "We received {amount}. Invoice {invoice} is in your account.",
         {"amount": _amount, "invoice": _invoice},
