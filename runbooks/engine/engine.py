@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from threading import Lock, Thread
 from typing import Any, Final
 
 from runbooks.engine import limits
-from runbooks.engine.book import Page
 from runbooks.engine.boundaries import Boundary, Moment
 from runbooks.engine.claims import Claims
+from runbooks.engine.desk import Desk
 from runbooks.engine.execution import Execution, Paused, Session, Surroundings
 from runbooks.engine.memo import Durability, Memo
 from runbooks.engine.model import Parameters, Runbook
@@ -22,7 +19,6 @@ from runbooks.engine.plan import Plan
 from runbooks.engine.planning import make_plan
 from runbooks.engine.runs import Run, RunState
 from vitalops.errors import UsageError, VitalopsError
-from vitalops.evidence.record import Record, RecordKind
 from vitalops.ports.progress import Progress, SilentProgress
 
 ENTER_SECONDS: Final = 60.0
@@ -43,6 +39,7 @@ class Engine:
         self._around = around
         self._durability = durability
         self._claims = claims
+        self._desk = Desk(around, claims)
         self._find = find
         self._sessions: dict[str, Session] = {}
         self._lock = Lock()
@@ -73,12 +70,12 @@ class Engine:
         requester: str = "",
         reason: str = "",
     ) -> Plan:
-        run = self._drafted(runbook, parameters, requester, reason)
+        run = self._desk.drafted(runbook, parameters, requester, reason)
         refused = ""
         try:
             self._around.require_not_halted()
             with self._around.book.page() as page:
-                self._require_room(page, runbook, run)
+                self._desk.require_room(page, runbook, run)
         except UsageError as error:
             refused = str(error)
         return make_plan(
@@ -108,11 +105,11 @@ class Engine:
         progress: Progress | None = None,
     ) -> Run:
         platform = self._around.running.platform
-        run = replace(self._drafted(runbook, parameters, requester, reason), key=key, alert=alert)
+        run = replace(self._desk.drafted(runbook, parameters, requester, reason), key=key, alert=alert)
         if key:
             with self._around.book.page() as page:
                 if (known := page.by_key(key)) is not None:
-                    return self._seen(known)
+                    return self._desk.seen(known)
         if approved_by:
             limits.require_may_approve(platform, approved_by, requester)
         agreed = (
@@ -125,51 +122,22 @@ class Engine:
         else:
             until = run.created + platform.operations.approval_expires_minutes * 60
             run = replace(run, state=RunState.WAITING, approval_until=until)
-        filed, new = self._filed(runbook, run, plan, unattended)
+        filed, new = self._desk.file(runbook, run, plan, unattended)
         if not new or filed.state is not RunState.READY:
-            return self._seen(filed)
+            return self._desk.seen(filed)
         return self._carry_out(filed, requester, block, progress)
 
     def approve(self, run: str, *, actor: str, reason: str = "") -> Run:
-        self._at(Moment.BEFORE_DECISION)
-        self._expire()
-        with self._around.book.page() as page:
-            found = page.run(run)
-            _require_waiting(found)
-            limits.require_may_approve(self._around.running.platform, actor, found.requester)
-            record = self._decision(RecordKind.APPROVED, found, actor, reason)
-            found = page.put(replace(found, state=RunState.READY, decided_by=actor), record)
-        self._at(Moment.AFTER_DECISION)
-        self._flush(run)
-        return found
+        return self._desk.approve(run, actor, reason)
 
     def reject(self, run: str, *, actor: str, reason: str, progress: Progress | None = None) -> Run:
-        if not reason.strip():
-            raise UsageError("a rejection needs a reason", hint="--reason TEXT")
-        self._at(Moment.BEFORE_DECISION)
-        self._expire()
-        with self._around.book.page() as page:
-            found = self._seen(page.run(run))
-            if found.state in (RunState.WAITING, RunState.READY):
-                now = self._now()
-                record = self._decision(RecordKind.REJECTED, found, actor, reason)
-                found = page.put(
-                    replace(found, state=RunState.REJECTED, decided_by=actor, detail=reason, ended=now),
-                    record,
-                )
-            elif found.state is not RunState.INTERRUPTED:
-                raise UsageError(
-                    f"run {run} is {found.state.value}: only what waits or is interrupted can be rejected",
-                    hint="see: vitalops runbook history" if found.is_over else "halt it: vitalops halt",
-                )
-        self._at(Moment.AFTER_DECISION)
-        self._flush(run)
+        found = self._desk.reject(run, actor, reason)
         if found.state is RunState.INTERRUPTED:
             return self._carry_out(found, actor, True, progress, giving_up=reason)
         return found
 
     def resume(self, run: str, *, actor: str, block: bool = True, progress: Progress | None = None) -> Run:
-        self._expire()
+        self._desk.expire()
         found = self.run(run)
         if found.state not in (RunState.READY, RunState.INTERRUPTED):
             hints = {
@@ -198,7 +166,7 @@ class Engine:
     def await_approval(self, run: str) -> Run:
         """Until somebody has decided, or the time for it is over."""
         while True:
-            self._expire()
+            self._desk.expire()
             found = self.run(run)
             if found.state is not RunState.WAITING:
                 return found
@@ -215,73 +183,17 @@ class Engine:
             return found
 
     def run(self, run: str) -> Run:
-        return self._seen(self._around.book.run(run))
+        return self._desk.seen(self._around.book.run(run))
 
     def runs(self, *, runbook: str = "", open_only: bool = False, limit: int = 100) -> tuple[Run, ...]:
-        self._expire()
+        self._desk.expire()
         with self._around.book.page() as page:
             found = page.latest(runbook=runbook, open_only=open_only, limit=limit)
-        return tuple(self._seen(run) for run in found)
+        return tuple(self._desk.seen(run) for run in found)
 
     def settle(self) -> None:
         """Finish what decisions of processes that died left unfinished: their records. Cheap; called by `runs` too."""
-        self._expire()
-
-    # Filing
-
-    def _drafted(self, runbook: Runbook[Any], parameters: Parameters, requester: str, reason: str) -> Run:
-        platform = self._around.running.platform
-        return Run(
-            id="",
-            runbook=runbook.name,
-            parameters=parameters.model_dump(mode="json"),
-            targets=tuple(str(target) for target in runbook.targets(parameters, platform)),
-            regions=tuple(runbook.regions(parameters, platform)),
-            steps=tuple(step.name for step in runbook.steps),
-            requester=requester,
-            reason=reason,
-            state=RunState.WAITING,
-            created=self._now(),
-        )
-
-    def _require_room(self, page: Page, runbook: Runbook[Any], run: Run) -> None:
-        if runbook.risk.acts:
-            limits.require_free(page, run)
-            limits.require_narrow(page, run, self._around.running.platform)
-        if run.alert and run.state is RunState.READY:
-            limits.require_rate(page, run, self._around.running.platform, run.created)
-
-    def _filed(
-        self, runbook: Runbook[Any], run: Run, plan: Plan | None, unattended: bool
-    ) -> tuple[Run, bool]:
-        """The run, and whether it is a new one."""
-        self._at(Moment.BEFORE_FILING)
-        run = replace(run, id=f"{run.runbook}-{_mark(run.key)}")
-        asked = {"parameters": run.parameters, "regions": list(run.regions), "alert": run.alert}
-        records = [self._about(RecordKind.REQUESTED, run, run.requester, {**asked, "unattended": unattended})]
-        if plan is not None:
-            records.append(self._about(RecordKind.PLANNED, run, run.requester, {"steps": _steps(plan)}))
-        if run.state is RunState.WAITING:
-            data = {"until": run.approval_until}
-            records.append(self._about(RecordKind.WAITING, run, run.requester, data))
-        elif run.decided_by:
-            records.append(self._about(RecordKind.APPROVED, run, run.decided_by, {}))
-        try:
-            self._around.require_not_halted()
-            with self._around.book.page() as page:
-                if run.key and (known := page.by_key(run.key)) is not None:
-                    return known, False
-                if run.state is RunState.READY:
-                    self._require_room(page, runbook, run)
-                page.add(run, *records)
-        except UsageError as error:
-            refusal = {**asked, "detail": str(error)}
-            with suppress(VitalopsError):
-                self._around.journal.append(self._about(RecordKind.REFUSED, run, run.requester, refusal))
-            raise
-        self._at(Moment.AFTER_FILING)
-        self._flush(run.id)
-        return run, True
+        self._desk.expire()
 
     # Carrying out
 
@@ -298,24 +210,32 @@ class Engine:
         claim = self._claims.claim(run.id)
         if claim is None:
             raise UsageError(f"run {run.id} is being carried out by another process")
-        with self._around.book.page() as page:
-            # Read again, now that nobody else can carry it out.
-            run = page.run(run.id)
-            if run.state not in (RunState.READY, RunState.RUNNING, RunState.INTERRUPTED):
-                claim.release()
-                return run
-            resumed = run.state is not RunState.READY
-            run = page.put(replace(run, state=RunState.RUNNING))
-            if giving_up:
-                page.give_up(run.id, actor, giving_up)
+        try:
+            run, resumed = self._taken(run.id, actor, giving_up)
+        except BaseException:
+            claim.release()
+            raise
+        if run.is_over or run.state is RunState.WAITING:
+            claim.release()
+            return run
         session = Session(run.id, actor, resumed, progress or SilentProgress(), claim)
         with self._lock:
             self._sessions[run.id] = session
-        self._at(Moment.BEFORE_CARRYING_OUT)
+        self._around.hook(Boundary(Moment.BEFORE_CARRYING_OUT))
         if not block:
             Thread(target=self._attempt, args=(session,), name=f"run {run.id}", daemon=True).start()
             return run
         return self._attempt(session)
+
+    def _taken(self, run: str, actor: str, giving_up: str) -> tuple[Run, bool]:
+        """The run, now that nobody else can carry it out, and whether it was begun before."""
+        with self._around.book.page() as page:
+            found = page.run(run)
+            if found.state not in (RunState.READY, RunState.RUNNING, RunState.INTERRUPTED):
+                return found, False
+            if giving_up:
+                page.give_up(run, actor, giving_up)
+            return page.put(replace(found, state=RunState.RUNNING)), found.state is not RunState.READY
 
     def _attempt(self, session: Session) -> Run:
         try:
@@ -342,7 +262,7 @@ class Engine:
             raise Paused(f"run {run} is not this process's")
         session.entered.set()
         try:
-            self._flush(run)
+            self._desk.flush(run)
             kept = self._around.book.run(run)
             runbook = self._find(kept.runbook)
             parameters = runbook.parameters.model_validate(kept.parameters)
@@ -377,100 +297,3 @@ class Engine:
             found = page.run(run)
             if not found.is_over:
                 page.put(replace(found, state=RunState.INTERRUPTED, detail=why))
-
-    # Deciding, recording
-
-    def _expire(self) -> None:
-        """What nobody approved in time, and records that a process that died has left."""
-        now = self._now()
-        with self._around.book.page() as page:
-            for run in page.latest(open_only=True, limit=10_000):
-                if run.state is RunState.WAITING and run.approval_until <= now:
-                    ended = replace(
-                        run,
-                        state=RunState.EXPIRED,
-                        ended=run.approval_until,
-                        detail="nobody approved it in time",
-                    )
-                    page.put(
-                        ended, self._about(RecordKind.EXPIRED, run, "vitalops", {"until": run.approval_until})
-                    )
-            pending = page.with_unrecorded()
-        for each in pending:
-            self._flush(each, late=True)
-
-    def _flush(self, run: str, late: bool = False) -> None:
-        """Put a run's records into the journal. One process at a time; what a dead one put there is not put again."""
-        claim = self._claims.claim(f"{run}.records")
-        if claim is None:
-            return
-        try:
-            with self._around.book.page() as page:
-                records = page.unrecorded(run)
-            there = self._recorded(run) if late and records else []
-            for record in records:
-                if record not in there:
-                    self._at(Moment.BEFORE_JOURNAL)
-                    self._append(record)
-                    self._at(Moment.AFTER_JOURNAL)
-            if records:
-                with self._around.book.page() as page:
-                    page.recorded(run)
-        finally:
-            claim.release()
-
-    def _append(self, record: Record) -> None:
-        try:
-            self._around.journal.append(record)
-        except VitalopsError as error:
-            # A reason or a parameter that must not be kept: the record says so in its place.
-            bare = replace(record, reason="", data={"withheld": error.message})
-            self._around.journal.append(bare)
-
-    def _recorded(self, run: str) -> list[Record]:
-        return [entry.record for entry in self._around.journal.entries() if entry.record.operation == run]
-
-    def _decision(self, kind: RecordKind, run: Run, actor: str, reason: str) -> Record:
-        return replace(self._about(kind, run, actor, {"requester": run.requester}), reason=reason)
-
-    def _about(self, kind: RecordKind, run: Run, actor: str, data: Mapping[str, Any]) -> Record:
-        return Record(kind, run.id, run.runbook, actor, " ".join(run.targets), run.reason, data)
-
-    def _seen(self, run: Run) -> Run:
-        """As it stands: what is said to be running and has no living process is interrupted."""
-        if run.state is RunState.RUNNING and not self._claims.is_claimed(run.id):
-            return replace(run, state=RunState.INTERRUPTED)
-        return run
-
-    def _now(self) -> float:
-        return self._around.running.clock.now().timestamp()
-
-    def _at(self, moment: Moment) -> None:
-        self._around.hook(Boundary(moment))
-
-
-def _require_waiting(run: Run) -> None:
-    if run.state is RunState.WAITING:
-        return
-    if run.state is RunState.EXPIRED:
-        raise UsageError(f"the approval of run {run.id} has expired", hint="ask again: vitalops runbook run")
-    by = f" by {run.decided_by}" if run.decided_by else ""
-    raise UsageError(f"run {run.id} does not wait for approval: it is {run.state.value}{by}")
-
-
-def _mark(key: str) -> str:
-    """Six characters that are easy to type; of a key, always the same."""
-    raw = hashlib.sha256(key.encode()).digest()[:4] if key else secrets.token_bytes(4)
-    return base64.b32encode(raw).decode().lower()[:6]
-
-
-def _steps(plan: Plan) -> list[dict[str, Any]]:
-    return [
-        {
-            "step": step.name,
-            "due": step.due.value,
-            "detail": step.detail,
-            "changes": [list(asdict(c).values()) for c in step.changes],
-        }
-        for step in plan.steps
-    ]
