@@ -18,9 +18,10 @@ from runbooks.engine.limited import Abandoned, OutOfTime, limited
 from runbooks.engine.machine import Act, Event, Happened, Shape, State, after
 from runbooks.engine.memo import Memo
 from runbooks.engine.model import Parameters, Risk, Runbook, RunFacts, Step, StepContext
+from runbooks.engine.recording import Recorder, Unrecorded
 from runbooks.engine.runs import Run, RunState
 from vitalops.errors import UsageError, VitalopsError
-from vitalops.evidence.record import Journal, Record, RecordKind
+from vitalops.evidence.record import Journal, RecordKind
 from vitalops.ports.progress import Progress, SilentProgress
 from vitalops.ports.running import RunningPlatform
 
@@ -81,7 +82,7 @@ class Execution:
         self._parameters = parameters
         self._shape = Shape(tuple(step.name for step in runbook.steps), runbook.undoes_on_failure)
         self._live = False
-        self._recorded: set[int] | None = None if session.resumed else set()
+        self._recorder = Recorder(around.journal, around.book, run, session.actor, session.resumed)
         self._budget: Asked | None = None
         self._began: dict[str, float] = {}
 
@@ -270,7 +271,7 @@ class Execution:
         outcome = state.outcome or RunState.FAILED_STOPPED
         detail = _summary(state)
         self._at(Moment.BEFORE_FINISH)
-        if not self._is_recorded(number):
+        if not self._recorder.has(number):
             after = self._budget_left() if state.token and self._runbook.protects else None
             run = self._around.book.run(self._run.id)
             now = self._around.running.clock.now().timestamp()
@@ -284,7 +285,10 @@ class Execution:
                 "budget": {"before": state.budget, "after": after},
             }
             kind = RecordKind.REFUSED if outcome is RunState.REFUSED else RecordKind.FINISHED
-            self._append(kind, data)
+            try:
+                self._recorder.append(kind, data)
+            except Unrecorded as error:
+                raise Paused(str(error)) from None
         with self._around.book.page() as page:
             run = page.run(self._run.id)
             now = self._around.running.clock.now().timestamp()
@@ -299,7 +303,17 @@ class Execution:
     def _budget_left(self) -> dict[str, float | None]:
         return budget_left(self._around.running, self._run.regions, self._runbook.protects)
 
-    # Calling, recording
+    # Recording, calling
+
+    def _record(self, number: int, event: Event, state: State) -> None:
+        if self._recorder.has(number):
+            return
+        self._at(Moment.BEFORE_JOURNAL, event.step)
+        try:
+            self._recorder.event(number, event, state.step(self._shape), state.outputs)
+        except Unrecorded as error:
+            raise Paused(str(error)) from None
+        self._at(Moment.AFTER_JOURNAL, event.step)
 
     def _call(
         self, step: Step[Any], state: State, function: Callable[[StepContext[Any]], T], seconds: float = 0.0
@@ -317,72 +331,6 @@ class Execution:
     def _done(self, step: str) -> None:
         now = self._around.running.clock.monotonic()
         self._session.progress.done(step, now - self._began.pop(step, now))
-
-    def _record(self, number: int, event: Event, state: State) -> None:
-        """Put what happened into the journal and the book, once, before anything else happens."""
-        if self._is_recorded(number):
-            return
-        self._at(Moment.BEFORE_JOURNAL, event.step)
-        kind, data = _kept(event)
-        if event.what is Happened.BEGUN:
-            data["approved_by"] = self._run.decided_by
-        self._append(kind, {"turn": number, **data})
-        self._around.book.change(
-            self._run.id,
-            lambda run: replace(
-                run,
-                step=state.step(self._shape) or event.step,
-                detail=event.detail,
-                outputs=state.outputs,
-            ),
-        )
-        self._at(Moment.AFTER_JOURNAL, event.step)
-
-    def _append(self, kind: RecordKind, data: Mapping[str, Any]) -> None:
-        run = self._run
-        record = Record(
-            kind, run.id, run.runbook, self._session.actor, " ".join(run.targets), run.reason, data
-        )
-        try:
-            self._around.journal.append(record)
-        except VitalopsError as error:
-            # What must not be kept is left out rather than kept; that something happened is kept all the same.
-            spare = {"turn": data["turn"], "withheld": error.message}
-            if "step" in data:
-                spare["step"] = data["step"]
-            try:
-                self._around.journal.append(replace(record, data=spare))
-            except VitalopsError as worse:
-                raise Paused(f"nothing can be recorded: {worse.message}") from None
-
-    def _is_recorded(self, number: int) -> bool:
-        if self._recorded is None:
-            self._recorded = {
-                int(entry.record.data["turn"])
-                for entry in self._around.journal.entries()
-                if entry.record.operation == self._run.id and "turn" in entry.record.data
-            }
-        return number in self._recorded
-
-
-def _kept(event: Event) -> tuple[RecordKind, dict[str, Any]]:
-    """How an event stands in the journal."""
-    data: dict[str, Any] = {"what": event.what.value, **event.data}
-    if event.step:
-        data["step"] = event.step
-    if event.detail:
-        data["detail"] = event.detail
-    match event.what:
-        case Happened.BEGUN:
-            return RecordKind.STARTED, data
-        case Happened.RESUMED:
-            return RecordKind.RESUMED, data
-        case Happened.GIVEN_UP:
-            return RecordKind.REJECTED, data
-        case Happened.UNDONE | Happened.LASTS | Happened.UNDO_FAILED:
-            return RecordKind.UNDONE, data
-        case _:
-            return RecordKind.STEP, data
 
 
 def _summary(state: State) -> str:
