@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import Field
@@ -72,30 +72,24 @@ def _depths(context: Context) -> Iterator[tuple[str, dict[str, Any]]]:
             yield service, depth
 
 
-def _look(context: Context) -> Output:
-    queues = {
+def _waiting(found: Iterable[tuple[str, Mapping[str, Any]]], now: float) -> dict[str, Any]:
+    return {
         f"{service}.{depth['queue']}": {
             "waiting": depth["waiting"],
             "given_up": depth["given_up"],
-            "oldest_seconds": round(max(0.0, context.running.clock.now().timestamp() - depth["oldest"]), 1)
-            if depth["waiting"]
-            else 0.0,
+            "oldest_seconds": round(max(0.0, now - depth["oldest"]), 1) if depth["waiting"] else 0.0,
         }
-        for service, depth in _depths(context)
+        for service, depth in found
     }
-    return {"queues": queues}
 
 
-def _look_check(context: Context) -> Verdict:
-    _services(context.parameters, context.running.platform)
-    return Verdict.due("how many messages wait, and how many were given up")
-
-
-def _to_replay(context: Context) -> list[tuple[str, str, int]]:
+def _to_replay(
+    context: Context, found: Iterable[tuple[str, Mapping[str, Any]]]
+) -> list[tuple[str, str, int]]:
     """Queues with something that was given up before the run began: what is given up again is not tried again."""
     return [
         (service, str(depth["queue"]), int(depth["given_up"]))
-        for service, depth in _depths(context)
+        for service, depth in found
         if depth["given_up"] and depth["first_given_up"] <= _began(context)
     ]
 
@@ -106,18 +100,20 @@ def _began(context: Context) -> float:
 
 
 def _replay_check(context: Context) -> Verdict:
-    found = _to_replay(context)
+    depths = tuple(_depths(context))
+    facts = {"queues": _waiting(depths, context.running.clock.now().timestamp())}
+    found = _to_replay(context, depths)
     if not found:
-        return Verdict.done("nothing that was given up before waits for another chance")
+        return Verdict.done("nothing that was given up before waits for another chance", facts)
     changes = (
         Change(f"{service}, {queue}", f"{count} given up", "due again") for service, queue, count in found
     )
-    return Verdict.due(f"{sum(each[2] for each in found)} messages are made due again", *changes)
+    return Verdict.due(f"{sum(each[2] for each in found)} messages are made due again", *changes, facts=facts)
 
 
 def _replay(context: Context) -> Output:
     done: dict[str, int] = {}
-    for service, queue, _ in _to_replay(context):
+    for service, queue, _ in _to_replay(context, _depths(context)):
         name = f"{service}.{queue}"
         done[name] = 0
         while True:
@@ -133,37 +129,42 @@ def _replay(context: Context) -> Output:
     return {"replayed": done}
 
 
-def _old(context: Context) -> str:
-    """What still waits of what waited when the run began."""
+def _standing(context: Context) -> tuple[str, list[str]]:
+    """What still waits of what waited when the run began, and queues in which something was given up since."""
+    depths = tuple(_depths(context))
     waiting = [
         f"{depth['waiting']} in {service}.{depth['queue']}"
-        for service, depth in _depths(context)
+        for service, depth in depths
         if depth["waiting"] and depth["oldest"] <= _began(context)
     ]
-    return f"there wait {', '.join(waiting)}" if waiting else ""
+    again = [
+        f"{service}.{depth['queue']}"
+        for service, depth in depths
+        if depth["given_up"] and depth["last_given_up"] > _began(context)
+    ]
+    return (f"there wait {', '.join(waiting)}" if waiting else "", again)
 
 
 def _drain_check(context: Context) -> Verdict:
-    reason = _old(context)
+    reason, again = _standing(context)
+    _refuse_again(again)
     return Verdict.due(reason) if reason else Verdict.done("nothing waits that is older than this run")
 
 
 def _drain(context: Context) -> Output:
-    return {"seconds": round(wait_until(context, "queues", lambda: _old(context), poll=2.0), 1)}
+    return {"seconds": round(wait_until(context, "queues", lambda: _standing(context)[0], poll=2.0), 1)}
 
 
-def _settled_check(context: Context) -> Verdict:
-    again = [
-        f"{service}.{depth['queue']}"
-        for service, depth in _depths(context)
-        if depth["given_up"] and depth["last_given_up"] > _began(context)
-    ]
-    if again:
+def _drain_verify(context: Context) -> None:
+    _refuse_again(_standing(context)[1])
+
+
+def _refuse_again(queues: Sequence[str]) -> None:
+    if queues:
         raise GateFailed(
-            f"messages were refused again: {', '.join(again)}",
+            f"messages were refused again: {', '.join(queues)}",
             hint="they are wrong, or their receiver is: see `vitalops logs` for `message refused`",
         )
-    return Verdict.done("nothing was given up again")
 
 
 def _from_alert(labels: Mapping[str, str], platform: Platform) -> DrainParameters | None:
@@ -207,17 +208,8 @@ RUNBOOK: Final = Runbook(
     rehearsal="tests/cluster/runbooks/test_queue_drain.py",
     steps=(
         Step(
-            name="look",
-            summary="Count what waits and what was given up.",
-            limit_seconds=120,
-            check=_look_check,
-            apply=_look,
-            lasting="only reads",
-            reads_only=True,
-        ),
-        Step(
             name="replay",
-            summary="Make due again what was given up before the run began.",
+            summary="Count what waits; make due again what was given up before the run began.",
             limit_seconds=600,
             check=_replay_check,
             apply=_replay,
@@ -225,19 +217,12 @@ RUNBOOK: Final = Runbook(
         ),
         Step(
             name="drain",
-            summary="Wait until nothing waits that is older than the run.",
+            summary="Wait until nothing waits that is older than the run, and see that nothing was refused again.",
             limit_seconds=300,
             check=_drain_check,
             apply=_drain,
+            verify=_drain_verify,
             lasting="only waits",
-        ),
-        Step(
-            name="settled",
-            summary="Make sure that nothing was refused again.",
-            limit_seconds=60,
-            check=_settled_check,
-            apply=lambda _: {},
-            lasting="only reads",
         ),
     ),
 )

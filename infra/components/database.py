@@ -31,6 +31,7 @@ from infra.components.kit import (
 from infra.engines.objects import fingerprint
 from vitalops import conventions as c
 from vitalops.model.resources import Resources
+from vitalops.pki import alternative_names
 
 CREDENTIALS: Final = "postgres-credentials"
 TLS: Final = "postgres-tls"
@@ -265,7 +266,8 @@ def stateful_set(args: RegionArgs) -> Manifest:
             patroni.restart_relevant(args, peer_region(args)),
             guard.settings(args, peer_region(args), member_names(peer_region(args), args)),
             [database.superuser, database.replication, database.rewind, database.rest_api],
-            database.server.certificate,
+            # A renewed certificate is read again (runbook certificate-rotation); other names need what is told by them.
+            sorted(alternative_names(database.server.certificate)),
         ]
     )
     container: Manifest = {

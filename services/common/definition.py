@@ -14,7 +14,6 @@ from sqlalchemy import MetaData
 if TYPE_CHECKING:
     from services.common.background import Worker
     from services.common.context import ServiceContext
-    from services.common.queues import Queue
 
 
 def _nothing(_: ServiceContext) -> Any:
@@ -49,8 +48,6 @@ class ServiceDefinition:
     """Further conditions of readiness: a name and a function that raises when it is not met."""
     max_body_bytes: int = 256 * 1024
     """Bodies above this are refused with 413."""
-    queues: Sequence[Queue] = ()
-    """What waits to be sent, besides the outbox."""
     version: str = "1.0.0"
     """Version of the API."""
 

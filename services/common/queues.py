@@ -15,14 +15,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Protocol
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Engine, create_engine, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from services.common.db import Database, make_engine
-from services.common.definition import ServiceDefinition, load_definition
 from services.common.settings import SettingsError, load_settings
 from services.common.tables import OUTBOX
 
@@ -88,9 +88,16 @@ class OutboxQueue:
         return len(found)
 
 
-def queues(definition: ServiceDefinition) -> tuple[Queue, ...]:
-    """Every queue of a service."""
-    return (OutboxQueue(), *definition.queues)
+def queues(name: str) -> tuple[Queue, ...]:
+    """Every queue of a service: its outbox, and those of its module `queue` where it has one (`QUEUES`).
+
+    The service itself is not imported: what is asked often must start fast. Raises LookupError for a name that is none.
+    """
+    if not name.isidentifier() or name == "common" or find_spec(f"services.{name}") is None:
+        raise LookupError(f"there is no service {name!r}")
+    if find_spec(f"services.{name}.queue") is None:
+        return (OutboxQueue(),)
+    return (OutboxQueue(), *import_module(f"services.{name}.queue").QUEUES)
 
 
 def seconds(moment: datetime | None) -> float:
@@ -98,21 +105,20 @@ def seconds(moment: datetime | None) -> float:
     return moment.timestamp() if moment else 0.0
 
 
-def run(definition: ServiceDefinition, database: Database, arguments: Sequence[str], now: datetime) -> object:
+def run(name: str, engine: Engine, arguments: Sequence[str], now: datetime) -> object:
     """What `main` prints. Raises LookupError for an unknown queue, ValueError for a wrong call."""
-    known = {queue.name: queue for queue in queues(definition)}
-    match arguments:
-        case []:
-            with database.transaction() as session:
+    known = {queue.name: queue for queue in queues(name)}
+    with Session(engine) as session, session.begin():
+        match arguments:
+            case []:
                 return [asdict(queue.depth(session, now)) for queue in known.values()]
-        case ["--replay", name, "--before", before, "--limit", limit]:
-            if name not in known:
-                raise LookupError(f"{definition.name} has no queue {name!r}")
-            with database.transaction() as session:
+            case ["--replay", queue, "--before", before, "--limit", limit]:
+                if queue not in known:
+                    raise LookupError(f"{name} has no queue {queue!r}")
                 until = datetime.fromtimestamp(float(before), UTC)
-                return {"replayed": known[name].replay(session, until, int(limit), now)}
-        case _:
-            raise ValueError("usage: NAME [--replay QUEUE --before T --limit N]")
+                return {"replayed": known[queue].replay(session, until, int(limit), now)}
+            case _:
+                raise ValueError("usage: NAME [--replay QUEUE --before T --limit N]")
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -122,13 +128,15 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             raise ValueError(
                 "usage: python -m services.common.queues NAME [--replay QUEUE --before T --limit N]"
             )
-        definition = load_definition(arguments[0])
-        settings = load_settings(environ, service=arguments[0])
-        database = Database(make_engine(settings.database_url, service=settings.service, pool_size=1))
+        queues(arguments[0])
+        url = load_settings(environ, service=arguments[0]).database_url
+        limits = {"connect_timeout": 3, "options": "-c statement_timeout=10000 -c timezone=UTC"}
+        postgresql = url.get_backend_name() == "postgresql"
+        engine = create_engine(url, hide_parameters=True, connect_args=limits if postgresql else {})
         try:
-            document = run(definition, database, arguments[1:], datetime.now(UTC))
+            document = run(arguments[0], engine, arguments[1:], datetime.now(UTC))
         finally:
-            database.close()
+            engine.dispose()
     except (LookupError, SettingsError, ValueError) as error:
         print(f"queues: {error}", file=sys.stderr)
         return 2

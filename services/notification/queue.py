@@ -49,3 +49,6 @@ class MessageQueue:
                 )
             )
         return len(found)
+
+
+QUEUES = (MessageQueue(),)

@@ -12,7 +12,6 @@ from services.notification.api import router
 from services.notification.metrics import AlertMetrics
 from services.notification.models import Base
 from services.notification.providers import LocalProvider
-from services.notification.queue import MessageQueue
 from services.notification.sending import Sender
 from services.notification.state import NotificationState
 
@@ -38,5 +37,4 @@ SERVICE = ServiceDefinition(
     migrations=Path(__file__).parent / "migrations",
     build=_build,
     workers=_workers,
-    queues=(MessageQueue(),),
 )

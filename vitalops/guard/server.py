@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.client
 import json
+import os
 import ssl
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -59,7 +61,19 @@ def public(guard: Guard, port: int, certificate: str, key: str, address: str = "
             asker = parse_qs(url.query).get("from", [""])[0]
             self.answer(http.client.OK, to_json(guard.report(asker)))
 
-    server = _Server((address, port), Handler)
+    class Server(_Server):
+        """Takes a renewed certificate without a restart: the files are looked at twice a second."""
+
+        stamp = 0.0
+
+        def service_actions(self) -> None:
+            with contextlib.suppress(OSError):
+                stamp = os.stat(certificate).st_mtime
+                if stamp != self.stamp:
+                    context.load_cert_chain(certificate, key)
+                    self.stamp = stamp
+
+    server = Server((address, port), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_cert_chain(certificate, key)

@@ -10,6 +10,7 @@ from infra.kube import ApiError, KubernetesApi
 from tests.cluster.conftest import RunningPlatform
 from vitalops.conventions import LABEL_NAME, NAMESPACE_DATA
 from vitalops.errors import RemoteError
+from vitalops.ports.cluster import Executed
 
 pytestmark = pytest.mark.cluster
 
@@ -28,33 +29,37 @@ def pod(api: KubernetesApi) -> str:
     return str(found["items"][0]["metadata"]["name"])
 
 
+def run(api: KubernetesApi, pod: str, *command: str, send: str = "", timeout: float = 30.0) -> Executed:
+    return api.execute(NAMESPACE_DATA, pod, command, container="postgres", send=send, timeout=timeout)
+
+
 def test_status_and_both_streams_come_back(api: KubernetesApi, pod: str) -> None:
-    done = api.execute(NAMESPACE_DATA, pod, ["sh", "-c", "echo out; echo err >&2; exit 7"])
+    done = run(api, pod, "sh", "-c", "echo out; echo err >&2; exit 7")
     assert (done.status, done.output, done.errors) == (7, "out\n", "err\n")
 
 
 def test_standard_input_arrives_whole_and_ends(api: KubernetesApi, pod: str) -> None:
     sent = "räksmörgås\n" * 100_000
-    assert api.execute(NAMESPACE_DATA, pod, ["cat"], send=sent).output == sent
+    assert run(api, pod, "cat", send=sent).output == sent
 
 
 def test_a_command_that_takes_too_long_is_no_longer_waited_for(api: KubernetesApi, pod: str) -> None:
     with pytest.raises(RemoteError, match="sleep has not ended within 1 s"):
-        api.execute(NAMESPACE_DATA, pod, ["sleep", "3"], timeout=1)
+        run(api, pod, "sleep", "3", timeout=1)
 
 
 def test_what_never_ran_is_told_from_what_failed(api: KubernetesApi, pod: str) -> None:
     with pytest.raises(RemoteError, match="executable file not found"):
-        api.execute(NAMESPACE_DATA, pod, ["no-such-program"])
+        run(api, pod, "no-such-program")
     with pytest.raises(ApiError) as refused:
-        api.execute(NAMESPACE_DATA, "no-such-pod", ["true"])
+        run(api, "no-such-pod", "true")
     assert refused.value.status == 404
 
 
 def test_threads_do_not_mix_their_commands(api: KubernetesApi, pod: str) -> None:
     def echoed(number: int) -> bool:
         assert "items" in api.request("GET", f"/api/v1/namespaces/{NAMESPACE_DATA}/pods")
-        return api.execute(NAMESPACE_DATA, pod, ["cat"], send=str(number)).output == str(number)
+        return run(api, pod, "cat", send=str(number)).output == str(number)
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(echoed, range(16)))

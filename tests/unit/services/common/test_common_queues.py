@@ -27,7 +27,7 @@ def context(client: Any) -> Any:
 
 @pytest.fixture
 def ask(context: Any, clock: FixedClock) -> Callable[..., Any]:
-    return lambda *arguments: run(SERVICE, context.database, arguments, clock.now())
+    return lambda *arguments: run("consent", context.database.engine, arguments, clock.now())
 
 
 def replay(ask: Callable[..., Any], before: float, limit: int = 10) -> int:

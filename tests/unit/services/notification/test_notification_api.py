@@ -199,14 +199,16 @@ def test_an_alert_that_is_given_up_has_failed(client: Any, signer: TokenSigner, 
 def test_what_was_given_up_is_sent_once_more_when_asked(
     client: Any, signer: TokenSigner, clock: FixedClock
 ) -> None:
-    identifier, database = queue(client, signer).json()["id"], client.app.state.context.database
+    identifier, engine = queue(client, signer).json()["id"], client.app.state.context.database.engine
     for _ in range(MAX_ATTEMPTS):
         send(client, Flaky(1000))
         clock.advance(hours=1)
-    (given_up,) = [each for each in run(SERVICE, database, [], clock.now()) if each["queue"] == "messages"]
+    (given_up,) = [
+        each for each in run("notification", engine, [], clock.now()) if each["queue"] == "messages"
+    ]
     assert (given_up["waiting"], given_up["given_up"]) == (0, 1)
     order = ["--replay", "messages", "--before", str(clock.now().timestamp()), "--limit", "10"]
-    assert [run(SERVICE, database, order, clock.now()) for _ in range(2)] == [
+    assert [run("notification", engine, order, clock.now()) for _ in range(2)] == [
         {"replayed": 1},
         {"replayed": 0},
     ]
