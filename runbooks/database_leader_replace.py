@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from runbooks.common.standings import split_between
 from runbooks.common.workloads import require_region
 from runbooks.engine.model import (
     Change,
@@ -36,8 +35,6 @@ Context = StepContext[ReplaceParameters]
 def _look_check(context: Context) -> Verdict:
     region = context.parameters.region
     state = context.running.database(region).state()
-    if problem := split_between({region: state}):
-        raise UsageError(problem)
     if state.role is DatabaseRole.NONE or not state.leader:
         raise UsageError(f"the database of {region} has no leader", hint=f"see: vitalops status {region}")
     if state.members > 1 and state.running < state.members:

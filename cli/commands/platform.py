@@ -18,6 +18,7 @@ from cli.progress import progress
 if TYPE_CHECKING:
     from infra.engines.diff import Change
     from infra.engines.protocol import Outcome
+    from infra.operations.pairs import PairStatus
     from infra.operations.render import Rendered
     from infra.operations.setting import Setting
     from infra.operations.status import PlatformStatus
@@ -211,11 +212,35 @@ def _render_status(found: PlatformStatus) -> str:
         ]
         if members:
             parts.append(_indented(table(("database", "role", "state", "lag"), members)))
+    for pair in found.pairs:
+        parts.append(_pair_text(pair))
     for edge in found.edges:
         words = {True: paint("answers", "green"), False: paint("down", "red"), None: "not of this machine"}
         problem = f"  {edge.problem}" if edge.problem else ""
         parts.append(f"edge {edge.pair}  {words[edge.answers]}  {edge.url} -> {edge.active_region}{problem}")
     return "\n".join(parts)
+
+
+def _pair_text(pair: PairStatus) -> str:
+    from infra.operations.pairs import replication_word
+
+    word = paint("agrees", "green") if not pair.problem else paint("finding", "red")
+    lag = "-" if pair.lag_bytes is None else f"{pair.lag_bytes} B"
+    if pair.lag_seconds is not None:
+        lag += f", {pair.lag_seconds:.3f} s"
+    head = f"pair {pair.pair}  {word}  active {pair.active or 'unknown'}  {replication_word(pair)}  lag {lag}"
+    rows = [
+        (
+            each.region,
+            each.role or "not reached",
+            "takes writes" if each.writable else "fenced" if each.fenced else "takes none",
+            each.active or "-",
+            "-" if each.token is None else str(each.token),
+        )
+        for each in pair.standings
+    ]
+    text = _indented(table(("region", "database", "writes", "knows as active", "token"), rows))
+    return f"{head}\n{text}" + (f"\n  {pair.problem}" if pair.problem else "")
 
 
 def _indented(text: str) -> str:

@@ -14,6 +14,7 @@ from infra.engines.objects import collection_path
 from infra.engines.readiness import State, judge
 from infra.kube import KubeApi
 from infra.operations.edge import authority_file
+from infra.operations.pairs import PairStatus, pair_status
 from infra.operations.setting import Setting
 from infra.program.state import active_region
 from vitalops import conventions as c
@@ -81,6 +82,7 @@ class PlatformStatus:
     healthy: bool
     regions: tuple[RegionStatus, ...]
     edges: tuple[EdgeStatus, ...]
+    pairs: tuple[PairStatus, ...] = ()
 
 
 def status(setting: Setting) -> PlatformStatus:
@@ -90,8 +92,16 @@ def status(setting: Setting) -> PlatformStatus:
             tuple(pool.map(lambda name: region_status(setting, name), setting.regions)), setting
         )
     edges = tuple(edge_status(setting, pair) for pair in setting.pairs)
-    healthy = all(region.ready for region in regions) and all(edge.answers is not False for edge in edges)
-    return PlatformStatus(setting.platform.name, healthy, regions, edges)
+    installed = {region.name for region in regions if region.workloads}
+    pairs = tuple(
+        pair_status(setting, pair) for pair in setting.pairs if installed & {pair.primary, pair.standby}
+    )
+    healthy = (
+        all(region.ready for region in regions)
+        and all(edge.answers is not False for edge in edges)
+        and not any(pair.problem for pair in pairs)
+    )
+    return PlatformStatus(setting.platform.name, healthy, regions, edges, pairs)
 
 
 def region_status(setting: Setting, name: str) -> RegionStatus:

@@ -16,6 +16,7 @@ from typing import Any
 from infra.engines.protocol import Engine, Outcome, Stack
 from infra.engines.rollout import Stopped
 from infra.operations.edge import authority_file, bring_up_edge
+from infra.operations.pairs import agree
 from infra.operations.setting import Setting, stacks
 from infra.program.state import active_region
 from vitalops.errors import UsageError
@@ -54,6 +55,7 @@ def up(setting: Setting, progress: Progress) -> UpResult:
     # What was loaded, not what would be built now: code may have been edited meanwhile.
     images = prepare(setting, progress) if setting.local_regions else image_references(setting.platform)
     prepared = time.monotonic() - began
+    agree(setting)
     engine = setting.make_engine()
     regions, edges = stacks(setting, images)
     outcomes = [*side_by_side(engine, regions, progress), *side_by_side(engine, edges, progress)]

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from vitalops.errors import RemoteError
 from vitalops.model.platform import FailoverPair
-from vitalops.ports.database import DatabaseState
+from vitalops.ports.database import DatabaseState, split_between
 from vitalops.ports.running import RunningPlatform
 
 T = TypeVar("T")
@@ -43,24 +43,6 @@ class PairView:
     def split(self) -> str:
         """Why the pair must be touched by nobody; empty where all is well."""
         return split_between(self.states)
-
-
-def split_between(states: Mapping[str, DatabaseState]) -> str:
-    """Two regions that take writes, or that each name another region at the same token."""
-    writing = sorted(name for name, state in states.items() if state.writable)
-    if len(writing) > 1:
-        at = ", ".join(f"{name} (timeline {states[name].timeline})" for name in writing)
-        return f"two regions take writes: {at}"
-    by_token: dict[int, set[str]] = {}
-    for state in states.values():
-        if state.standing:
-            by_token.setdefault(state.standing.token, set()).add(state.standing.active)
-    for token, named in by_token.items():
-        if len(named) > 1:
-            return (
-                f"the regions disagree at token {token}: {' and '.join(sorted(named))} are both called active"
-            )
-    return ""
 
 
 def other_region(pair: FailoverPair, region: str) -> str:

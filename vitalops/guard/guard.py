@@ -200,6 +200,10 @@ class Guard:
                 self._unfence()
             case Kind.STAY:
                 self._fencing_since = None
+                if known.active != rules.region and self._look.streaming:
+                    with self._facts:
+                        # A standby like any other by now.
+                        self._fenced = ""
                 if known.active == rules.region and not own.follows:
                     with self._facts:
                         self._fenced = ""
@@ -351,9 +355,8 @@ class Guard:
             )
         return standing
 
-    def promote(self, token: int, seconds: float) -> float:
-        """Returns the seconds until writes were taken. Raises UsageError, or RemoteError where time is over."""
-        began = self._monotonic()
+    def lead(self, token: int) -> None:
+        """Tell Patroni to promote; it asks `permit` before it does. Raises UsageError, RemoteError."""
         with self._work:
             self.reread()
             standing = self.require(token, self.settings.region)
@@ -366,6 +369,11 @@ class Guard:
 
             if not self._look.writable or patroni.follows(self._patroni):
                 self._patroni = self._config.change(lead)
+
+    def promote(self, token: int, seconds: float) -> float:
+        """Returns the seconds until writes were taken. Raises UsageError, or RemoteError where time is over."""
+        began = self._monotonic()
+        self.lead(token)
         self._wait(lambda: self._look.writable, seconds, "took no writes")
         return self._monotonic() - began
 
@@ -375,6 +383,11 @@ class Guard:
         self.require(token, self.settings.peer)
         self._wait(lambda: self._look.role == "standby" and self._look.streaming, seconds, "does not stream")
         return self._database.came_by(began) or "streaming"
+
+    def until_fenced(self, seconds: float) -> None:
+        """Wait until no more writes are taken, at most so long: whoever asked looks at the state itself."""
+        with contextlib.suppress(RemoteError):
+            self._wait(lambda: not self._look.writable, seconds, "still takes writes")
 
     def _wait(self, done: Callable[[], bool], seconds: float, problem: str) -> None:
         end = self._monotonic() + seconds

@@ -13,6 +13,9 @@ from vitalops.guard.guard import Guard
 from vitalops.guard.patroni import PatroniRest
 from vitalops.guard.postgres import Database
 
+FENCE_SECONDS: Final = 3.0
+"""A demotion mostly takes less: the answer to a new standing waits so long for it, which saves a question."""
+
 Asked = dict[str, Any]
 
 
@@ -51,7 +54,10 @@ class Operations:
             return []
 
     def _take(self, asked: Asked) -> Any:
-        self._guard.take(PairStanding.from_data(asked["standing"]))
+        standing = PairStanding.from_data(asked["standing"])
+        self._guard.take(standing)
+        if standing.active != self._guard.settings.region:
+            self._guard.until_fenced(FENCE_SECONDS)
         return self._state({})
 
     def _query(self, asked: Asked) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -130,3 +131,21 @@ class RegionDatabase(Protocol):
     def query(self, database: str, sql: str, timeout: float = 10.0) -> list[dict[str, str]]:
         """Rows of one read or maintenance statement as the superuser, values as text. Never of patient data."""
         ...
+
+
+def split_between(states: Mapping[str, DatabaseState]) -> str:
+    """Two regions that take writes, or that each name another region at the same token."""
+    writing = sorted(name for name, state in states.items() if state.writable)
+    if len(writing) > 1:
+        at = ", ".join(f"{name} (timeline {states[name].timeline})" for name in writing)
+        return f"two regions take writes: {at}"
+    by_token: dict[int, set[str]] = {}
+    for state in states.values():
+        if state.standing:
+            by_token.setdefault(state.standing.token, set()).add(state.standing.active)
+    for token, named in by_token.items():
+        if len(named) > 1:
+            return (
+                f"the regions disagree at token {token}: {' and '.join(sorted(named))} are both called active"
+            )
+    return ""

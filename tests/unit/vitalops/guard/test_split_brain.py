@@ -1,0 +1,132 @@
+"""At no moment do two regions acknowledge writes: for partitions, crashes, heals and operations in any order."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.vitalops.guard.simulation import A, B, World
+from vitalops.errors import VitalopsError
+from vitalops.fencing.standing import ASYNCHRONOUS, SYNCHRONOUS
+
+PLACES = (A, B, "witness", "operator")
+LINES = [(A, B), (A, "witness"), (B, "witness"), (A, "operator"), (B, "operator")]
+
+events = st.one_of(
+    st.tuples(st.just("step"), st.integers(1, 12)),
+    st.tuples(st.just("cut"), st.sampled_from(LINES)),
+    st.tuples(st.just("heal"), st.sampled_from(LINES)),
+    st.tuples(st.just("isolate"), st.sampled_from((A, B))),
+    st.tuples(st.just("off"), st.sampled_from((A, B))),
+    st.tuples(st.just("on"), st.sampled_from((A, B))),
+    st.tuples(st.just("guard dies"), st.sampled_from((A, B))),
+    st.tuples(st.just("database crashes"), st.sampled_from((A, B))),
+    st.tuples(st.just("patroni hangs"), st.sampled_from((A, B))),
+    st.tuples(st.just("api lost"), st.sampled_from((A, B))),
+    st.tuples(st.just("api back"), st.sampled_from((A, B))),
+    st.tuples(st.just("witness starts anew"), st.none()),
+    st.tuples(st.just("begin"), st.tuples(st.sampled_from((A, B)), st.booleans())),
+    st.tuples(st.just("fence"), st.integers(0, 3)),
+    st.tuples(st.just("promote"), st.integers(0, 3)),
+    st.tuples(st.just("degrade"), st.booleans()),
+    st.tuples(st.just("restore"), st.none()),
+)
+
+
+@dataclass
+class Operation:
+    """A failover that an operator has begun; its steps come whenever they come, or never."""
+
+    target: str
+    token: int
+    attest: bool
+
+
+@dataclass
+class Story:
+    world: World
+    operations: list[Operation] = field(default_factory=list[Operation])
+
+    def happens(self, kind: str, what: object) -> None:
+        world = self.world
+        match kind, what:
+            case "step", int(count):
+                for turn in range(count):
+                    world.step((A, B) if turn % 2 else (B, A))
+                    self.holds(kind)
+            case "cut", (one, other):
+                world.cut.add(frozenset((one, other)))
+            case "heal", (one, other):
+                world.cut.discard(frozenset((one, other)))
+            case "isolate", str(name):
+                world.cut.update(frozenset((name, place)) for place in PLACES if place != name)
+            case "off", str(name):
+                world.regions[name].off()
+            case "on", str(name):
+                world.regions[name].on()
+            case "guard dies", str(name):
+                if world.regions[name].guard is not None and not world.regions[name].lease:
+                    world.regions[name].start_guard()
+            case "database crashes", str(name):
+                world.regions[name].postgres.role = "none"
+            case "patroni hangs", str(name):
+                world.regions[name].patroni_runs = not world.regions[name].patroni_runs
+            case "api lost", str(name):
+                world.regions[name].maps.lost = True
+            case "api back", str(name):
+                world.regions[name].maps.lost = False
+            case "witness starts anew", _:
+                world.restart_witness()
+            case "begin", (str(target), bool(attest)):
+                self.operations.append(Operation(target, world.token(), attest))
+            case "fence", int(index):
+                for each in self.operations[index : index + 1]:
+                    with contextlib.suppress(VitalopsError):
+                        source = B if each.target == A else A
+                        world.fence(source, each.target, each.token, each.attest)
+            case "promote", int(index):
+                for each in self.operations[index : index + 1]:
+                    with contextlib.suppress(VitalopsError):
+                        world.promote(each.target, each.token)
+            case "degrade", bool(attest):
+                with contextlib.suppress(VitalopsError):
+                    world.degrade(world.token(), ASYNCHRONOUS, attest)
+            case _:
+                with contextlib.suppress(VitalopsError):
+                    world.degrade(world.token(), SYNCHRONOUS, False)
+        self.holds(f"{kind} {what}")
+
+    def holds(self, after: str) -> None:
+        assert len(self.world.acknowledging) <= 1, f"both regions acknowledge writes after {after}"
+
+
+def tell(world: World, story: list[tuple[str, object]]) -> None:
+    told = Story(world)
+    for kind, what in story:
+        told.happens(kind, what)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(events, max_size=40))
+def test_two_regions_never_acknowledge_writes(story: list[tuple[str, object]]) -> None:
+    world = World()
+    world.settle()
+    assert world.acknowledging == {A}
+    tell(world, story)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(events, max_size=40))
+def test_nor_under_a_lease(story: list[tuple[str, object]]) -> None:
+    world = World(lease=3.0, replication=ASYNCHRONOUS)
+    world.settle()
+    tell(world, story)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(events, max_size=12))
+def test_nor_while_a_pair_is_first_set_up(story: list[tuple[str, object]]) -> None:
+    tell(World(), story)
