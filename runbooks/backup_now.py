@@ -126,7 +126,7 @@ def _from_alert(labels: Mapping[str, str], platform: Platform) -> BackupParamete
 
 
 DESCRIPTION: Final = """\
-Use it before a change that may go wrong, and when `BackupStale` or `ArchiveLagging` fires.
+Use it before a change that may go wrong, and when `BackupStale` fires.
 
 It reads the repository first: where that is not reached, or holds another database, the run stops there and says why;
 then the S3 server of the pair's other region is what to look at (`vitalops status`, `vitalops logs`). The backup itself
@@ -145,10 +145,7 @@ RUNBOOK: Final = Runbook(
     example="vitalops runbook run backup-now --pair france --kind full",
     targets=_targets,
     regions=_regions,
-    answers=(
-        AlertBinding(c.ALERT_BACKUP_STALE, _from_alert, starts=True),
-        AlertBinding(c.ALERT_ARCHIVE_LAG, _from_alert),
-    ),
+    answers=(AlertBinding(c.ALERT_BACKUP_STALE, _from_alert, starts=True),),
     steps=(
         Step(
             name="look",

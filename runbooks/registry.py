@@ -16,6 +16,8 @@ MODULES: Final[tuple[str, ...]] = (
     "certificate_rotation",
     "backup_now",
     "restore_drill",
+    "disk_pressure",
+    "stuck_migration",
     "dns_outage",
     "drain_media_node",
     "region_failover",
