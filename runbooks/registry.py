@@ -20,6 +20,7 @@ MODULES: Final[tuple[str, ...]] = (
     "stuck_migration",
     "dns_outage",
     "drain_media_node",
+    "video_degradation",
     "region_failover",
     "region_failback",
     "degrade_to_async",

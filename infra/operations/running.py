@@ -21,7 +21,7 @@ from vitalops.model.platform import FailoverPair, Platform
 from vitalops.ports.backups import RegionBackups
 from vitalops.ports.clock import Clock, SystemClock
 from vitalops.ports.database import RegionDatabase
-from vitalops.ports.media import RegionMedia
+from vitalops.ports.media import CallModes, RegionMedia
 from vitalops.ports.metrics import AlertSource, MetricsSource
 from vitalops.ports.progress import Progress
 from vitalops.ports.traffic import TrafficDirector
@@ -85,10 +85,18 @@ class OperatedPlatform:
 
             pair = pair_of(self.platform, self._known(region))
             if pair is None:
-                raise UsageError(f"region {region} belongs to no failover pair", hint="add it to one under `pairs`")
+                raise UsageError(
+                    f"region {region} belongs to no failover pair", hint="add it to one under `pairs`"
+                )
             return LiveKitMedia(region, pair.name, self.cluster(region), self.secrets)
 
         return self._once("media", region, connect)
+
+    def call_modes(self, pair: FailoverPair) -> CallModes:
+        from vitalops.consultation.access import access_to
+        from vitalops.consultation.modes import ServiceCallModes
+
+        return ServiceCallModes(access_to(self.platform, pair, self._setting.paths))
 
     def metrics(self, region: str) -> MetricsSource:
         def connect() -> MetricsSource:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from vitalops.consultation.quality import Reception, StreamCount
 from vitalops.consultation.walk import StepFailed
+from vitalops.ports.media import CallMode
 
 MEDIA_COMMAND = (sys.executable, "-m", "vitalops.consultation.media")
 LEAVE_SECONDS = 5.0
@@ -23,10 +24,12 @@ KEPT_VARIABLES = frozenset({"PATH", "HOME", "LANG", "TMPDIR"})
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One participant's way in: a name for the report, and the token that consultation handed out."""
+    """One participant's way in: a name for the report, the token that consultation handed out, and what the call may be
+    by its word."""
 
     name: str
     token: str
+    mode: CallMode = CallMode.VIDEO
 
     def __repr__(self) -> str:
         return f"Seat({self.name!r})"
@@ -97,7 +100,9 @@ class ProcessCall:
         job = {
             "url": url,
             "seconds": seconds,
-            "participants": [{"name": seat.name, "token": seat.token} for seat in seats],
+            "participants": [
+                {"name": seat.name, "token": seat.token, "mode": seat.mode.value} for seat in seats
+            ],
         }
         await self._tell(json.dumps(job))
 

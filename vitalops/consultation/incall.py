@@ -11,6 +11,7 @@ from vitalops.consultation.people import Person
 from vitalops.consultation.quality import Reception, StreamCount
 from vitalops.consultation.state import Walk
 from vitalops.consultation.walk import Step, StepFailed
+from vitalops.ports.media import CallMode
 
 WEBHOOK_SECONDS: Final = 8.0
 """The media server tells of what happens in a room in its own time."""
@@ -26,6 +27,7 @@ class _Consultation(Partial):
 
 class _Join(Partial):
     status: str
+    mode: CallMode = CallMode.VIDEO
     url: str | None = None
     token: str | None = None
     position: int | None = None
@@ -78,7 +80,8 @@ async def join_call(walk: Walk) -> str:
         if not granted.token or not granted.url:
             raise StepFailed(f"the {person.role} got no way into the room ({granted.status})")
         url = walk.edge.way_to(granted.url)
-        seats.append(Seat(person.role, granted.token))
+        seats.append(Seat(person.role, granted.token, granted.mode))
+        walk.mode = granted.mode
     await walk.call.begin(url, seats, walk.seconds)
     seconds = await walk.call.joined()
     return ", ".join(f"{who} in {taken:.2f} s" for who, taken in sorted(seconds.items()))
@@ -86,7 +89,10 @@ async def join_call(walk: Walk) -> str:
 
 async def media_flows(walk: Walk) -> str:
     await walk.call.flowing()
-    return "each decodes the other's video and receives the other's audio"
+    if walk.mode is CallMode.AUDIO:
+        return "each receives the other's audio; pictures are not sent at present"
+    small = ", small pictures" if walk.mode is CallMode.LOW else ""
+    return f"each decodes the other's video and receives the other's audio{small}"
 
 
 async def platform_sees_call(walk: Walk) -> str:
@@ -121,17 +127,15 @@ def quality_report(reception: Reception) -> dict[str, Any]:
             "rtt_ms": round(reception.rtt_ms, 3),
         }
 
-    return {
-        "streams": [
-            counted("audio", reception.audio) | {"concealed_percent": round(reception.concealed_percent, 3)},
-            counted("video", reception.video)
-            | {
-                "frames": reception.frames_decoded,
-                "freezes": reception.freezes,
-                "frozen_seconds": round(min(reception.frozen_seconds, reception.video.seconds), 3),
-            },
-        ]
+    audio = counted("audio", reception.audio) | {"concealed_percent": round(reception.concealed_percent, 3)}
+    if not reception.has_video:
+        return {"streams": [audio]}
+    video = counted("video", reception.video) | {
+        "frames": reception.frames_decoded,
+        "freezes": reception.freezes,
+        "frozen_seconds": round(min(reception.frozen_seconds, reception.video.seconds), 3),
     }
+    return {"streams": [audio, video]}
 
 
 async def report_quality(walk: Walk) -> tuple[str, ...]:
@@ -152,8 +156,9 @@ async def quality_holds(walk: Walk) -> str:
     faults = [fault for reception in walk.receptions for fault in walk.gate.faults(reception)]
     if len(walk.receptions) != 2:
         faults.append(f"{len(walk.receptions)} directions were measured, not 2")
-    if len(verdicts) != 2 * len(walk.receptions):
-        faults.append(f"the platform judged {len(verdicts)} streams, not {2 * len(walk.receptions)}")
+    streams = sum(2 if reception.has_video else 1 for reception in walk.receptions)
+    if len(verdicts) != streams:
+        faults.append(f"the platform judged {len(verdicts)} streams, not {streams}")
     if faults:
         raise StepFailed("; ".join(faults))
     return (

@@ -5,7 +5,7 @@ library takes the certificate authorities it trusts from SSL_CERT_FILE; a fault 
 along; and the caller can put a time limit on all of it. Speaks JSON, one document a line: a job comes in on
 stdin (tokens never stand on a command line), events go out on stdout. `call.py` is the other end.
 
-Stdin:  the job, `{"url", "seconds", "participants": [{"name", "token"}, ...]}`, then "stop".
+Stdin:  the job, `{"url", "seconds", "participants": [{"name", "token", "mode"}, ...]}`, then "stop".
         Its end means that the caller is gone: leave at once.
 Stdout: ready, joined (each), flowing, measured with every reception, left; or failed with a problem.
 """
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from vitalops.consultation import ivf
 from vitalops.consultation.quality import Reception, StreamCount
+from vitalops.ports.media import CallMode
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -65,6 +66,7 @@ class _Participant:
     name: str
     token: str
     room: rtc.Room
+    mode: CallMode = CallMode.VIDEO
     began: float = 0.0
     join_seconds: float = 0.0
     first_frame_seconds: float = 0.0
@@ -74,6 +76,11 @@ class _Participant:
     frames_sent: int = 0
     problem: str = ""
     senders: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
+
+    @property
+    def pictures(self) -> bool:
+        """Whether it sends, and expects, any."""
+        return self.mode in (CallMode.VIDEO, CallMode.LOW)
 
 
 def emit(event: str, **fields: object) -> None:
@@ -126,26 +133,25 @@ async def _publish(participant: _Participant, clip: ivf.Clip) -> None:
     microphone = rtc.AudioSource(SAMPLE_RATE, 1, AUDIO_QUEUE_MS)
     audio = rtc.LocalAudioTrack.create_audio_track("microphone", microphone)
     local = participant.room.local_participant
-    await asyncio.gather(
-        local.publish_track(
-            video,
-            rtc.TrackPublishOptions(
-                source=rtc.TrackSource.SOURCE_CAMERA,
-                simulcast=False,
-                video_codec=rtc.VideoCodec.VP8,
-                video_encoder=rtc.VideoEncoderBackend.ENCODER_BACKEND_PRE_ENCODED,
-            ),
-        ),
+    publishing = [
         local.publish_track(
             audio,
             # Without redundancy and silence suppression, so that what is lost on the way is seen to be lost.
             rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=False),
-        ),
-    )
-    participant.senders += [
-        asyncio.create_task(_play_clip(camera, clip, participant)),
-        asyncio.create_task(_play_tone(microphone)),
+        )
     ]
+    if participant.pictures:
+        options = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_CAMERA,
+            simulcast=False,
+            video_codec=rtc.VideoCodec.VP8,
+            video_encoder=rtc.VideoEncoderBackend.ENCODER_BACKEND_PRE_ENCODED,
+        )
+        publishing.append(local.publish_track(video, options))
+    await asyncio.gather(*publishing)
+    participant.senders.append(asyncio.create_task(_play_tone(microphone)))
+    if participant.pictures:
+        participant.senders.append(asyncio.create_task(_play_clip(camera, clip, participant)))
 
 
 async def _play_clip(camera: rtc.EncodedVideoSource, clip: ivf.Clip, participant: _Participant) -> None:
@@ -168,7 +174,8 @@ async def _play_clip(camera: rtc.EncodedVideoSource, clip: ivf.Clip, participant
         )
         participant.frames_sent += 1
         index += 1
-        due += 1 / clip.frames_per_second
+        # The clip is encoded already: where little may be sent, it is sent more slowly.
+        due += (2 if participant.mode is CallMode.LOW else 1) / clip.frames_per_second
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
 
 
@@ -228,11 +235,11 @@ async def _rtt_ms(room: rtc.Room) -> float:
 async def _flowing(participant: _Participant) -> None:
     """Returns when a frame was decoded and an audio packet received."""
     deadline = time.perf_counter() + FLOW_SECONDS
-    seen = {"video": 0, "audio": 0}
+    seen = {"video": 0, "audio": 0} if participant.pictures else {"audio": 0}
     while time.perf_counter() < deadline:
         if participant.problem:
             raise MediaFailed(f"{participant.name} was {participant.problem}")
-        if video := participant.tracks.get("video"):
+        if participant.pictures and (video := participant.tracks.get("video")):
             seen["video"] = (await _count(video)).frames_decoded
             if seen["video"] and not participant.first_frame_seconds:
                 participant.first_frame_seconds = time.perf_counter() - participant.began
@@ -242,15 +249,14 @@ async def _flowing(participant: _Participant) -> None:
             return
         await asyncio.sleep(POLL_SECONDS)
     raise MediaFailed(
-        f"{participant.name} decoded {seen['video']} frames and received {seen['audio']} audio packets "
+        f"{participant.name} decoded {seen.get('video', 0)} frames and received {seen['audio']} audio packets "
         f"within {FLOW_SECONDS:g} s of joining; is the media port reachable?"
     )
 
 
 async def _totals(participant: _Participant) -> tuple[float, _Count, _Count]:
-    video, audio = await asyncio.gather(
-        _count(participant.tracks["video"]), _count(participant.tracks["audio"])
-    )
+    audio = await _count(participant.tracks["audio"])
+    video = await _count(participant.tracks["video"]) if participant.pictures else _Count()
     return time.perf_counter(), video, audio
 
 
@@ -267,7 +273,7 @@ async def _measure(participant: _Participant, peer: _Participant, seconds: float
     return Reception(
         receiver=participant.name,
         sender=participant.sender,
-        video=_stream(elapsed, video0, video1),
+        video=_stream(elapsed if participant.pictures else 0.0, video0, video1),
         audio=_stream(elapsed, audio0, audio1),
         frames_sent=sent,
         frames_received=video1.frames_received - video0.frames_received,
@@ -280,6 +286,7 @@ async def _measure(participant: _Participant, peer: _Participant, seconds: float
         rtt_ms=await _rtt_ms(participant.room),
         join_seconds=participant.join_seconds,
         first_frame_seconds=participant.first_frame_seconds,
+        has_video=participant.pictures,
     )
 
 
@@ -301,7 +308,10 @@ async def take_part(job: dict[str, Any], stop: asyncio.Event) -> None:
     from livekit import rtc
 
     clip = ivf.bundled_pattern()
-    participants = [_Participant(each["name"], each["token"], rtc.Room()) for each in job["participants"]]
+    participants = [
+        _Participant(each["name"], each["token"], rtc.Room(), CallMode(each.get("mode", CallMode.VIDEO)))
+        for each in job["participants"]
+    ]
     try:
         await asyncio.gather(*(_connect(job["url"], each) for each in participants))
         await asyncio.gather(*(_publish(each, clip) for each in participants))

@@ -87,6 +87,8 @@ class Reception:
     """From the attempt to connect to being in the room."""
     first_frame_seconds: float
     """From the attempt to connect to the first decoded frame of the other party."""
+    has_video: bool = True
+    """Whether pictures were to be sent: in a call of voice alone they are not."""
 
     @property
     def frame_rate(self) -> float:
@@ -118,7 +120,7 @@ class QualityGate:
         to, limit = reception.receiver, self.maximum_loss_percent
         checks = (
             (
-                reception.frame_rate < self.minimum_frame_rate,
+                reception.has_video and reception.frame_rate < self.minimum_frame_rate,
                 f"{to} decoded {reception.frames_decoded} frames in {reception.video.seconds:.1f} s, "
                 f"fewer than {self.minimum_frame_rate:g} a second",
             ),

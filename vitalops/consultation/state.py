@@ -10,6 +10,7 @@ from vitalops.consultation.call import Call
 from vitalops.consultation.http import Edge, Partial
 from vitalops.consultation.people import Person
 from vitalops.consultation.quality import QualityGate, Reception
+from vitalops.ports.media import CallMode
 
 
 class Slot(Partial):
@@ -74,6 +75,8 @@ class Walk:
     slot: Slot = field(init=False)
     appointment: Appointment | None = None
     consultation_id: str = field(init=False)
+    mode: CallMode = CallMode.VIDEO
+    """What calls may be at present, as the platform said when the last party joined."""
     receptions: tuple[Reception, ...] = ()
     record_paths: tuple[str, ...] = ()
     """Where the patient's record is read, as this consultation left it."""

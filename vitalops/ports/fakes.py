@@ -13,7 +13,7 @@ from vitalops.ports.backups import RegionBackups
 from vitalops.ports.clock import FakeClock
 from vitalops.ports.cluster import FakeCluster
 from vitalops.ports.database import RegionDatabase
-from vitalops.ports.media import RegionMedia
+from vitalops.ports.media import FakeCallModes, RegionMedia
 from vitalops.ports.metrics import FakeAlerts, FakeMetrics
 from vitalops.ports.progress import Progress
 from vitalops.ports.traffic import FakeDirector
@@ -38,6 +38,8 @@ class FakeRunning:
     databases: dict[str, RegionDatabase] = field(default_factory=dict[str, RegionDatabase])
     stores: dict[str, RegionBackups] = field(default_factory=dict[str, RegionBackups])
     medias: dict[str, RegionMedia] = field(default_factory=dict[str, RegionMedia])
+    modes: dict[str, FakeCallModes] = field(default_factory=dict[str, FakeCallModes])
+    """What calls may be, by pair."""
     measured: dict[str, FakeMetrics] = field(default_factory=dict[str, FakeMetrics])
     alerting: dict[str, FakeAlerts] = field(default_factory=dict[str, FakeAlerts])
     led_by: dict[str, tuple[FakeDirector, ...]] = field(default_factory=dict[str, tuple[FakeDirector, ...]])
@@ -66,6 +68,9 @@ class FakeRunning:
     def media(self, region: str) -> RegionMedia:
         self._reached(region)
         return _present(self.medias, region, "media servers")
+
+    def call_modes(self, pair: FailoverPair) -> FakeCallModes:
+        return self.modes.setdefault(pair.name, FakeCallModes())
 
     def metrics(self, region: str) -> FakeMetrics:
         self._reached(region)

@@ -10,7 +10,7 @@ from vitalops.ports.backups import RegionBackups
 from vitalops.ports.clock import Clock
 from vitalops.ports.cluster import Cluster
 from vitalops.ports.database import RegionDatabase
-from vitalops.ports.media import RegionMedia
+from vitalops.ports.media import CallModes, RegionMedia
 from vitalops.ports.metrics import AlertSource, MetricsSource
 from vitalops.ports.progress import Progress
 from vitalops.ports.traffic import TrafficDirector
@@ -39,6 +39,10 @@ class RunningPlatform(Protocol):
     def backups(self, region: str) -> RegionBackups: ...
 
     def media(self, region: str) -> RegionMedia: ...
+
+    def call_modes(self, pair: FailoverPair) -> CallModes:
+        """What calls may be, as the pair's active region keeps it."""
+        ...
 
     def metrics(self, region: str) -> MetricsSource: ...
 

@@ -82,7 +82,7 @@ def test_tokens_travel_by_stdin_and_the_environment_is_bare() -> None:
     finally:
         del os.environ["VITALOPS_TEST_SECRET"]
     job, on_command_line, environment = json.loads(str(failure.value))
-    assert job["participants"][0] == {"name": "patient", "token": "token-1"}
+    assert job["participants"][0] == {"name": "patient", "token": "token-1", "mode": "video"}
     assert on_command_line is False
     assert environment["SSL_CERT_FILE"] == "/platform/ca.crt"
     assert "VITALOPS_TEST_SECRET" not in environment

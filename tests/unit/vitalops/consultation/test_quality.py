@@ -108,3 +108,11 @@ def test_each_limit_of_the_gate_is_enforced_and_names_the_receiver(bad: Receptio
 def test_nothing_measured_is_no_good_call() -> None:
     nothing = replace(GOOD, video=StreamCount(0, 0, 0, 0), frames_sent=0, frames_decoded=0)
     assert QualityGate().faults(nothing)
+
+
+def test_a_call_of_voice_alone_is_judged_by_its_voice() -> None:
+    silent = StreamCount(seconds=0, packets=0, lost=0, jitter_ms=0)
+    voice = replace(GOOD, video=silent, frames_sent=0, frames_decoded=0, has_video=False)
+    assert QualityGate().faults(voice) == ()
+    assert QualityGate().faults(replace(voice, has_video=True))
+    assert QualityGate().faults(replace(voice, audio=silent)) == ("patient received no audio",)
