@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import secrets
+import threading
 from typing import Any, Final
 
 from dbos import DBOS, Serializer, SetWorkflowID
@@ -67,6 +68,7 @@ class DbosDurability:
         self._executor = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}"
         self._launched = False
         self._listening = False
+        self._starting = threading.Lock()
 
     def attach(self, body: Body) -> None:
         global _body
@@ -74,8 +76,12 @@ class DbosDurability:
 
     def launch(self) -> None:
         """Raises VitalopsError where the database cannot be used."""
-        if self._launched:
-            return
+        # Alerts come at the same time, each in a thread of its own.
+        with self._starting:
+            if not self._launched:
+                self._launch()
+
+    def _launch(self) -> None:
         logging.getLogger("dbos").setLevel(logging.CRITICAL)
         try:
             DBOS(
@@ -112,9 +118,10 @@ class DbosDurability:
         if DBOS.get_workflow_status(run) is None:
             self.begin(run)
             return
-        if not self._listening:
-            DBOS.register_queue(self._executor, polling_interval_sec=POLL_SECONDS)
-            self._listening = True
+        with self._starting:
+            if not self._listening:
+                DBOS.register_queue(self._executor, polling_interval_sec=POLL_SECONDS)
+                self._listening = True
         DBOS.resume_workflow(run, queue_name=self._executor)
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -59,15 +60,18 @@ class Lazily(Durability):
         self._url = url
         self._body: Body | None = None
         self._durability: Durability | None = None
+        self._loading = threading.Lock()
 
     def _loaded(self) -> Durability:
-        if self._durability is None:
-            from runbooks.engine.durable import DbosDurability
+        with self._loading:
+            if self._durability is None:
+                from runbooks.engine.durable import DbosDurability
 
-            self._durability = DbosDurability(self._url)
-            if self._body is not None:
-                self._durability.attach(self._body)
-        return self._durability
+                durability = DbosDurability(self._url)
+                if self._body is not None:
+                    durability.attach(self._body)
+                self._durability = durability
+            return self._durability
 
     def attach(self, body: Body) -> None:
         self._body = body

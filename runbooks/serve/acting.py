@@ -24,7 +24,7 @@ from vitalops.model.platform import Platform
 from vitalops.ports.clock import Clock
 
 BATCH: Final = 200
-BUSY_SECONDS: Final = 10.0
+BUSY_SECONDS: Final = 30.0
 """What another run is in the way of is tried again after so long."""
 RETRY_SECONDS: Final = 5.0
 """What could not be asked for, as the engine's database was not reached, is asked for again after so long."""

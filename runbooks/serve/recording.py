@@ -44,16 +44,22 @@ class Recording:
         return len(batch) == BATCH
 
     def _append(self, batch: Sequence[Unsaid]) -> None:
-        records = [fit(each.record) for each in batch]
+        records = [each.record for each in batch]
         try:
             self._journal.extend(records)
         except UsageError:
-            # One of them holds what the patterns do not know, such as a secret of the store.
+            # Nothing is written yet. One of them holds what must not be kept.
             for record in records:
-                try:
-                    self._journal.append(record)
-                except UsageError:
-                    self._journal.append(_bare(record))
+                self._append_one(record)
+
+    def _append_one(self, record: Record) -> None:
+        for form in (record, fit(record)):
+            try:
+                self._journal.append(form)
+            except UsageError:
+                continue
+            return
+        self._journal.append(_bare(record))
 
 
 def fit(record: Record) -> Record:
