@@ -34,9 +34,11 @@ from vitalops.prober.probe import Probe, Target
 
 READ_SECONDS: Final = 60.0
 """For the platform to answer, when what was written is read back."""
-VISIT_SECONDS: Final = 12.0
+VISIT_SECONDS: Final = 25.0
 """After this a consultation is given up: a new one may fare better."""
 BETWEEN_VISITS: Final = 0.3
+APART_SECONDS: Final = 2.0
+"""Between the first visits of two visitors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Ledger:
         async with asyncio.TaskGroup() as group:
             group.create_task(Writer(authors, book, self.pace).run(stop))
             for number, probe in enumerate(probes):
-                group.create_task(visit_on(probe, book, stop, delay=number * VISIT_SECONDS / 6))
+                group.create_task(visit_on(probe, book, stop, delay=number * APART_SECONDS))
 
     def _probe(self, ca_file: Path) -> Probe:
         target = Target(self.access.edge_url, ca_file, self.access.operator_secret(), OPERATOR_CLIENT)

@@ -14,6 +14,7 @@ from vitalops.witness.notes import WITNESS
 
 NAME = "region-loss"
 RETRY_SECONDS = 5.0
+NOTICE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Automation:
     filed: Filed | None = None
     _recorded: Loss | None = None
     _asked: float = field(default=float("-inf"))
+    _suspected: float = field(default=float("inf"))
+    """Since when something has been out of sight without a break."""
     _told_split: bool = False
 
     def consider(self, found: Assessment, active: str, other: str, token: int) -> bool:
@@ -93,11 +96,10 @@ class Automation:
                 if self.said:
                     self._say("")
                     self.log.say(f"{active}: everybody reaches it")
-                self._told_split = False
+                self._told_split, self._suspected = False, float("inf")
                 self._forget()
             case Suspect():
-                silent = [word.vantage for word in found.words if not word.reached]
-                self._say(f"{active}: no answer along {', '.join(silent) or 'any line'}")
+                self._suspect(found, active)
             case Blind():
                 self._say("neither region is reached from here: nothing is done")
             case Split():
@@ -119,6 +121,14 @@ class Automation:
         """The region is there: the next loss is another one. A run that still acts is left to end."""
         if self.filed is None or self.filed.waits or self.failovers.ended(self.filed.run):
             self.handled = self.filed = self._recorded = None
+
+    def _suspect(self, found: Suspect, active: str) -> None:
+        """Said when it lasts: one late answer on a busy machine is nothing to tell anybody."""
+        now = self.clock.monotonic()
+        self._suspected = min(self._suspected, now)
+        if now - self._suspected >= NOTICE_SECONDS:
+            silent = [word.vantage for word in found.words if not word.reached]
+            self._say(f"{active}: no answer along {', '.join(silent) or 'any line'}")
 
     def _split(self, found: Split, token: int) -> None:
         both = " and ".join(found.regions)

@@ -48,6 +48,7 @@ async def serve(pages: Pages, host: str, port: int, context: ssl.SSLContext) -> 
 
     async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(
+            asyncio.CancelledError,  # at the end of the process; asyncio would print it
             ConnectionError,
             ssl.SSLError,
             TimeoutError,

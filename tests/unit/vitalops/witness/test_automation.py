@@ -7,7 +7,7 @@ from vitalops.detection.machine import Assessment, Blind, Healthy, Split, Suspec
 from vitalops.evidence.record import MemoryJournal, RecordKind
 from vitalops.model.failover import FailoverMode
 from vitalops.ports.clock import FakeClock
-from vitalops.witness.automation import RETRY_SECONDS, Automation, Filed
+from vitalops.witness.automation import NOTICE_SECONDS, RETRY_SECONDS, Automation, Filed
 
 HERE, THERE = "fr-par", "fr-gra"
 
@@ -118,6 +118,9 @@ def test_blindness_and_suspicion_do_nothing_but_say_so_once() -> None:
         considered(made, Blind(9.0))
     for _ in range(3):
         considered(made, Suspect(2.0, (Word("edge -> fr-par gateway", False, 0.0),)))
+        advance(made, NOTICE_SECONDS)
+    considered(made, Healthy())
+    considered(made, Suspect(0.5, (Word("edge -> fr-par gateway", False, 0.0),)))
     considered(made, Healthy())
     assert lines(made) == [
         "neither region is reached from here: nothing is done",
