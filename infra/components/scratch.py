@@ -35,7 +35,7 @@ LONGEST_SECONDS: Final = 4 * 3600
 
 def namespace_name(run: str) -> str:
     """Of the run's scratch namespace: at most 63 letters."""
-    return f"vitalops-restore-{run}"[:63].rstrip("-")
+    return f"vitalops-restore-{run.removeprefix('restore-drill-')}"[:63].rstrip("-")
 
 
 def scratch_namespace(run: str, args: RegionArgs, holder: str) -> Manifest:
