@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+from vitalops.consultation.mode import CallMode
 from vitalops.consultation.quality import Reception, StreamCount
 from vitalops.consultation.walk import StepFailed
-from vitalops.ports.media import CallMode
 
 MEDIA_COMMAND = (sys.executable, "-m", "vitalops.consultation.media")
 LEAVE_SECONDS = 5.0

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from vitalops.consultation.call import Seat
 from vitalops.consultation.http import Partial, bearer, read, told, until
+from vitalops.consultation.mode import CallMode
 from vitalops.consultation.people import Person
 from vitalops.consultation.quality import Reception, StreamCount
 from vitalops.consultation.state import Walk
 from vitalops.consultation.walk import Step, StepFailed
-from vitalops.ports.media import CallMode
 
 WEBHOOK_SECONDS: Final = 8.0
 """The media server tells of what happens in a room in its own time."""

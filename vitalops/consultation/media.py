@@ -22,8 +22,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vitalops.consultation import ivf
+from vitalops.consultation.mode import CallMode
 from vitalops.consultation.quality import Reception, StreamCount
-from vitalops.ports.media import CallMode
 
 if TYPE_CHECKING:
     from livekit import rtc

@@ -8,9 +8,9 @@ from joserfc.jwk import KeySet
 
 from vitalops.consultation.call import Call
 from vitalops.consultation.http import Edge, Partial
+from vitalops.consultation.mode import CallMode
 from vitalops.consultation.people import Person
 from vitalops.consultation.quality import QualityGate, Reception
-from vitalops.ports.media import CallMode
 
 
 class Slot(Partial):
