@@ -31,6 +31,10 @@ events = st.one_of(
     st.tuples(st.just("begin"), st.tuples(st.sampled_from((A, B)), st.booleans())),
     st.tuples(st.just("fence"), st.integers(0, 3)),
     st.tuples(st.just("promote"), st.integers(0, 3)),
+    # Whole stretches, which single events would seldom make.
+    st.tuples(st.just("fail over"), st.tuples(st.sampled_from((A, B)), st.booleans(), st.integers(0, 2))),
+    st.tuples(st.just("lose and fail over"), st.tuples(st.sampled_from((A, B)), st.booleans())),
+    st.tuples(st.just("come back alone"), st.sampled_from((A, B))),
     st.tuples(st.just("degrade"), st.booleans()),
     st.tuples(st.just("restore"), st.none()),
 )
@@ -91,6 +95,25 @@ class Story:
                 for each in self.operations[index : index + 1]:
                     with contextlib.suppress(VitalopsError):
                         world.promote(each.target, each.token)
+            case "fail over", (str(target), bool(attest), int(pause)):
+                self.happens("begin", (target, attest))
+                last = len(self.operations) - 1
+                self.happens("fence", last)
+                self.happens("step", pause)
+                self.happens("fence", last)
+                self.happens("promote", last)
+                self.happens("step", 2)
+            case "lose and fail over", (str(lost), bool(cold)):
+                if cold:
+                    self.happens("off", lost)
+                else:
+                    self.happens("isolate", lost)
+                self.happens("step", 3)
+                self.happens("fail over", (B if lost == A else A, cold, 1))
+            case "come back alone", str(name):
+                self.happens("isolate", name)
+                self.happens("on", name)
+                self.happens("step", 6)
             case "degrade", bool(attest):
                 with contextlib.suppress(VitalopsError):
                     world.degrade(world.token(), ASYNCHRONOUS, attest)
@@ -122,6 +145,14 @@ def test_two_regions_never_acknowledge_writes(story: list[tuple[str, object]]) -
 @given(st.lists(events, max_size=40))
 def test_nor_under_a_lease(story: list[tuple[str, object]]) -> None:
     world = World(lease=3.0, replication=ASYNCHRONOUS)
+    world.settle()
+    tell(world, story)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(events, max_size=30))
+def test_nor_where_commits_wait_for_nobody(story: list[tuple[str, object]]) -> None:
+    world = World(replication=ASYNCHRONOUS)
     world.settle()
     tell(world, story)
 
