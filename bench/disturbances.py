@@ -1,4 +1,4 @@
-"""python -m bench.disturbances: short faults around a region that is not lost, with the witness free to act. It must not.
+"""python -m bench.disturbances: short faults around a region that is not lost, the witness free to act: it must not.
 
 Every disturbance is shorter than the pair's failover.detection_seconds and heals before the next. A ledger is written
 all the while: nothing that was acknowledged may be missing afterwards.

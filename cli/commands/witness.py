@@ -186,5 +186,6 @@ async def _be_witness(platform: Platform, pair: FailoverPair, mode: FailoverMode
             Listening(listens.address, listens.port, made_of.server_context(keys)),
         )
         log.say(f"witness of {pair.name}: {mode.value}, {listens.address}:{listens.port}")
+        await asyncio.to_thread(automation.take_up)
         await witness.run(stop)
         log.say("stopped")

@@ -86,6 +86,17 @@ class Automation:
     """Since when something has been out of sight without a break."""
     _told_split: bool = False
 
+    def take_up(self) -> None:
+        """Go on with what an earlier witness began and left: called once, at the start."""
+        if self.mode is not FailoverMode.AUTOMATIC:
+            return
+        try:
+            if run := self.failovers.take_up():
+                self.filed = Filed(run, waits=False)
+                self.log.say(f"{run} goes on")
+        except VitalopsError as error:
+            self.log.say(f"a failover that was left cannot go on: {error}")
+
     def consider(self, found: Assessment, active: str, other: str, token: int) -> bool:
         """Act on `found`. Returns whether the active region is to be refused leave from now on."""
         if self.handled is not None and (self.handled.token, self.handled.region) != (token, active):

@@ -15,6 +15,8 @@ from vitalops.errors import RemoteError
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 LOG_LIMIT = 5 * 1024 * 1024
+# In the background, so that the process belongs to init from its first moment, whoever started it.
+LAUNCHER = 'log=$1; shift; "$@" >> "$log" 2>&1 < /dev/null & echo $!'
 MARK = "VITALOPS_WITNESS"
 """Variable of the process's environment by which it is recognised: the folder of its pair."""
 
@@ -55,22 +57,23 @@ class Background:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
-        with self.log.open("ab") as output:
-            child = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                env={**os.environ, MARK: str(self.folder)},
-                cwd="/",
-            )
+        launched = subprocess.run(
+            ["/bin/sh", "-c", LAUNCHER, "sh", str(self.log), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, MARK: str(self.folder)},
+            cwd="/",
+            text=True,
+            check=True,
+        )
+        pid = int(launched.stdout)
         temporary = self._pid_file.with_suffix(".new")
-        temporary.write_text(f"{child.pid}\n")
+        temporary.write_text(f"{pid}\n")
         temporary.replace(self._pid_file)
         deadline = time.monotonic() + READY_SECONDS
         while not ready():
-            if child.poll() is not None:
+            if self.pid() is None:
                 raise RemoteError(
                     f"the witness of {self.pair} ended: {self.last_words()}", hint=f"see {self.log}"
                 )
@@ -80,7 +83,7 @@ class Background:
                     hint=f"see {self.log}",
                 )
             time.sleep(0.1)
-        return child.pid
+        return pid
 
     def stop(self) -> bool:
         """End it. Returns whether it ran."""

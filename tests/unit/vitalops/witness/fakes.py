@@ -20,6 +20,7 @@ class FakeFailovers:
     endings: dict[str, str] = field(default_factory=dict[str, str])
     there: Filed | None = None
     refuses: str = ""
+    left: str = ""
 
     def open(self) -> Filed | None:
         return self.there
@@ -34,7 +35,9 @@ class FakeFailovers:
         return self.endings.get(run, "")
 
     def take_up(self) -> str:
-        return ""
+        if self.refuses:
+            raise UsageError(self.refuses)
+        return self.left
 
 
 @dataclass(slots=True)

@@ -138,3 +138,29 @@ def test_a_split_is_recorded_once_and_left_to_a_person() -> None:
     (entry,) = journal(made).kept
     assert entry.record.reason == "fr-par and fr-gra both take writes"
     assert failovers(made).filed == []
+
+
+def test_what_an_earlier_witness_left_goes_on_and_nothing_else_is_filed_meanwhile() -> None:
+    made = automation()
+    failovers(made).left = "region-failover-4"
+    made.take_up()
+    assert lines(made) == ["region-failover-4 goes on"]
+    considered(made, LOST)
+    assert failovers(made).filed == []
+    failovers(made).endings["region-failover-4"] = "failed-stopped"
+    advance(made, 60)
+    assert considered(made, LOST)
+
+
+def test_where_a_person_decides_nothing_is_taken_up() -> None:
+    made = automation(FailoverMode.APPROVAL)
+    failovers(made).left = "region-failover-4"
+    made.take_up()
+    assert lines(made) == []
+
+
+def test_what_cannot_go_on_is_said() -> None:
+    made = automation()
+    failovers(made).refuses = "everything is halted"
+    made.take_up()
+    assert lines(made) == ["a failover that was left cannot go on: everything is halted"]
