@@ -32,6 +32,13 @@ class ReplaceParameters(Parameters):
 Context = StepContext[ReplaceParameters]
 
 
+def _started(context: Context) -> str:
+    """When the leader's PostgreSQL was started, by its own clock: how a restart is told from none."""
+    sql = "SELECT pg_postmaster_start_time()::text AS started"
+    rows = context.running.database(context.parameters.region).query("postgres", sql)
+    return rows[0]["started"] if rows else ""
+
+
 def _look_check(context: Context) -> Verdict:
     region = context.parameters.region
     state = context.running.database(region).state()
@@ -48,7 +55,7 @@ def _look_check(context: Context) -> Verdict:
         "role": state.role.value,
         "members": state.members,
         "timeline": state.timeline,
-        "begun": context.running.clock.now().timestamp(),
+        "started": _started(context) if alone else "",
     }
     what = "is the only member and starts anew" if alone else "hands over to another member"
     return Verdict.due(f"{state.leader} {what}", facts=facts)
@@ -63,6 +70,8 @@ def _replace_check(context: Context) -> Verdict:
         and state.role.value == before["role"]
     ):
         return Verdict.done(f"{state.leader} leads")
+    if int(before["members"]) <= 1 and (started := _started(context)) != before["started"]:
+        return Verdict.done(f"{state.leader} was started anew at {started}")
     after = "the same, started anew" if int(before["members"]) <= 1 else "another member"
     return Verdict.due("replace the leader", Change("leader", str(before["leader"]), after))
 

@@ -34,6 +34,8 @@ class FakeDatabase:
     lease: float = 0.0
     members: int = 1
     leader: str = ""
+    starts: int = 0
+    """How often its PostgreSQL was started anew."""
     skew: float = 0.0
     met: bool = True
     lost: bool = False
@@ -149,11 +151,14 @@ class FakeDatabase:
         before = self.leader or f"postgres-{self.name}-0"
         self.leader = before if self.members == 1 else f"postgres-{self.name}-1"
         self.done.append("replace leader")
+        self.starts += 1
         return self.leader
 
     def query(self, database: str, sql: str, timeout: float = 10.0) -> list[dict[str, str]]:
         self._reached()
         self.done.append(f"query {database}")
+        if "pg_postmaster_start_time" in sql:
+            return [{"started": f"2026-01-01 00:00:{self.starts:02}+00"}]
         return []
 
     def _report(self) -> GuardReport:
