@@ -14,6 +14,7 @@ MODULES: Final[tuple[str, ...]] = (
     "scale_out",
     "queue_drain",
     "certificate_rotation",
+    "secret_rotation",
     "backup_now",
     "restore_drill",
     "disk_pressure",

@@ -95,6 +95,9 @@ UID_PROBER: Final = 10006
 UID_OBJECTS: Final = 10007
 UID_PAUSE: Final = 65535
 
+SECRETS_NEXT: Final = "next"
+"""Folder of a pair's secrets: the other value that is accepted while one is replaced, under the same name."""
+
 # Tokens.
 OPERATOR_CLIENT: Final = "vitalops-operator"
 """Client of identity that the suite itself uses: verification, probes, runbooks."""

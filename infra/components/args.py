@@ -37,6 +37,8 @@ class DatabaseSecrets:
     server: KeyPair
     services: Mapping[str, str] = field(repr=False)
     """Password of each service's role."""
+    services_next: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """The other password that a service tries, of those whose password is being replaced."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,8 @@ def secret_files(service: Service, args: RegionArgs) -> dict[str, str]:
     files = dict(args.secrets.service_files.get(service.name, {}))
     if service.database:
         files["database-password"] = args.secrets.database.services[service.name]
+        if service.name in args.secrets.database.services_next:
+            files["database-password-next"] = args.secrets.database.services_next[service.name]
     return files
 
 

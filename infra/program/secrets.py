@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
@@ -19,7 +19,7 @@ from infra.components.objects import server_names as objects_names
 from infra.components.telemetry.grafana import FILES as GRAFANA_FILES
 from infra.gateway.edge import GATEWAY_NAME
 from infra.gateway.haproxy import EDGE_COMMON_NAME
-from vitalops.conventions import OPERATOR_CLIENT, OPERATOR_SCOPES, PROBER_CLIENT, PROBER_SCOPES
+from vitalops.conventions import OPERATOR_CLIENT, OPERATOR_SCOPES, PROBER_CLIENT, PROBER_SCOPES, SECRETS_NEXT
 from vitalops.model.platform import Platform, Service
 from vitalops.pki import (
     CertificateAuthority,
@@ -103,18 +103,26 @@ def key_set(keys: Iterable[dict[str, Any]]) -> str:
     return json.dumps({"keys": public}, sort_keys=True)
 
 
-def clients(get: Callable[[str], str], services: Iterable[Service]) -> str:
-    """The services, the operator and the prober as OAuth clients of identity, with hashes of their secrets alone."""
+def clients(get: Callable[[str], Sequence[str]], services: Iterable[Service]) -> str:
+    """The services, the operator and the prober as OAuth clients of identity, with hashes of their secrets alone.
+
+    `get` gives the secrets that are accepted: two while one is replaced by the other.
+    """
+
+    def digests(name: str) -> str | list[str]:
+        found = [sha256(secret.encode()).hexdigest() for secret in get(name)]
+        return found[0] if len(found) == 1 else found
+
     document: dict[str, dict[str, Any]] = {
         service.name: {
-            "secret_sha256": sha256(get(service.name).encode()).hexdigest(),
+            "secret_sha256": digests(service.name),
             "scopes": [f"{name}:call" for name in service.depends_on],
         }
         for service in services
     }
     for name, scopes in ((OPERATOR_CLIENT, OPERATOR_SCOPES), (PROBER_CLIENT, PROBER_SCOPES)):
         document[name] = {
-            "secret_sha256": sha256(get(name).encode()).hexdigest(),
+            "secret_sha256": digests(name),
             "role": "operator",
             "scopes": list(scopes),
         }
@@ -134,8 +142,15 @@ def region_secrets(
     def kept(name: str) -> str:
         return store.get_or_create(f"{pair}/{name}", password)
 
+    def upcoming(name: str) -> tuple[str, ...]:
+        value = store.get(f"{pair}/{SECRETS_NEXT}/{name}")
+        return (value,) if value and value != kept(name) else ()
+
     def client_secret(service: str) -> str:
         return kept(f"clients/{service}")
+
+    def accepted(client: str) -> tuple[str, ...]:
+        return (client_secret(client), *upcoming(f"clients/{client}"))
 
     issuer = authority(store, platform)
     keys = keyring(store, f"{pair}/token-keys")
@@ -145,7 +160,7 @@ def region_secrets(
     }
     if "identity" in files:
         files["identity"]["signing-keys.json"] = json.dumps(keys)
-        files["identity"]["clients.json"] = clients(client_secret, services)
+        files["identity"]["clients.json"] = clients(accepted, services)
         files["identity"]["field-key"] = kept("identity/field-key")
     if "prescription" in files:
         # Prescriptions outlive every access token: their keys rotate on their own.
@@ -180,6 +195,12 @@ def region_secrets(
                 service.name: kept(f"database/services/{service.name}")
                 for service in services
                 if service.database
+            },
+            services_next={
+                service.name: value
+                for service in services
+                if service.database
+                for value in upcoming(f"database/services/{service.name}")
             },
         ),
         backup=backup_secrets(store, platform, pair, region, (ip, dns)),

@@ -119,11 +119,23 @@ def build_context(
         enabled=settings.telemetry_enabled,
         ship=ship,
     )
-    engine = make_engine(settings.database_url, service=definition.name, pool_size=settings.pool_size)
+    engine = make_engine(
+        settings.database_url,
+        service=definition.name,
+        pool_size=settings.pool_size,
+        other_password=settings.other_database_password,
+    )
     trace_statements(engine, telemetry.tracer)
     database = Database(engine)
     # Apart, so that a pool busy with requests does not make the probe fail.
-    health = Database(make_engine(settings.database_url, service=f"{definition.name}-health", pool_size=1))
+    health = Database(
+        make_engine(
+            settings.database_url,
+            service=f"{definition.name}-health",
+            pool_size=1,
+            other_password=settings.other_database_password,
+        )
+    )
     verifier = TokenVerifier(
         JwksFile(settings.jwks_file).keys, issuer=settings.issuer, audience=settings.audience, clock=the_clock
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request
@@ -36,8 +37,11 @@ SESSION_FINALLY = "vitalops.finally"
 SESSION_COMMITTED = "vitalops.committed"
 
 
-def make_engine(url: URL, *, service: str, pool_size: int = 5) -> Engine:
-    """An engine with a small pool and short time limits; parameters never appear in its errors."""
+def make_engine(url: URL, *, service: str, pool_size: int = 5, other_password: str = "") -> Engine:
+    """An engine with a small pool and short time limits; parameters never appear in its errors.
+
+    `other_password` is tried where the server refuses the one in `url`: one of them is valid while they are replaced.
+    """
     if url.get_backend_name() != "postgresql":
         return create_engine(
             url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": 5}
@@ -53,6 +57,9 @@ def make_engine(url: URL, *, service: str, pool_size: int = 5) -> Engine:
         connect_args={"connect_timeout": 2, "application_name": service, "options": _SERVER_OPTIONS},
     )
 
+    if other_password:
+        event.listen(engine, "do_connect", partial(_connect_with_either, other_password))
+
     @event.listens_for(engine, "handle_error")
     def drop_read_only(context: ExceptionContext) -> None:  # pyright: ignore[reportUnusedFunction]
         # A pool that points at a server which is (or has become) a standby must look for the primary again.
@@ -60,6 +67,17 @@ def make_engine(url: URL, *, service: str, pool_size: int = 5) -> Engine:
             context.is_disconnect = True
 
     return engine
+
+
+def _connect_with_either(
+    other_password: str, dialect: Any, _: Any, arguments: tuple[Any, ...], parameters: dict[str, Any]
+) -> Any:
+    try:
+        return dialect.connect(*arguments, **parameters)
+    except dialect.loaded_dbapi.OperationalError as error:
+        if "password authentication failed" not in str(error):
+            raise
+        return dialect.connect(*arguments, **{**parameters, "password": other_password})
 
 
 def trace_statements(engine: Engine, tracer: Tracer) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, make_url
 
 DEFAULT_SECRETS_DIR = "/etc/vitalops/secrets"
 DEFAULT_JWKS_FILE = "/etc/vitalops/jwks/jwks.json"
+OTHER_PASSWORD = "database-password-next"
 _URL_PREFIX = "VITALOPS_URL_"
 
 
@@ -40,6 +41,8 @@ class Settings:
     """Folder of secret files."""
     jwks_file: Path = Path(DEFAULT_JWKS_FILE)
     """Public keys of identity, reloaded when the file changes."""
+    other_database_password: str = field(default="", repr=False)
+    """Tried when the database refuses the one in `database_url`: while passwords are replaced, either may be valid."""
     client_secret: str = field(default="", repr=False)
     """This service's client secret at identity; empty where it calls nobody."""
     service_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -133,6 +136,7 @@ def load_settings(environ: Mapping[str, str], *, service: str = "") -> Settings:
         ) from None
     if not 0 <= ratio <= 1:
         raise SettingsError(f"OTEL_TRACES_SAMPLER_ARG is a share from 0 to 1, not {ratio}")
+    other = secrets_dir / OTHER_PASSWORD
     has_client_secret = (secrets_dir / "client-secret").exists()
     urls = {
         key.removeprefix(_URL_PREFIX).lower(): value.rstrip("/")
@@ -149,6 +153,7 @@ def load_settings(environ: Mapping[str, str], *, service: str = "") -> Settings:
         host=environ.get("VITALOPS_HOST", "0.0.0.0"),  # noqa: S104
         secrets_dir=secrets_dir,
         jwks_file=Path(environ.get("VITALOPS_JWKS_FILE", DEFAULT_JWKS_FILE)),
+        other_database_password=read_secret(secrets_dir, OTHER_PASSWORD) if other.exists() else "",
         client_secret=read_secret(secrets_dir, "client-secret") if has_client_secret else "",
         service_urls=MappingProxyType(urls),
         otlp_endpoint=environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),

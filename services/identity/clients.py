@@ -21,7 +21,8 @@ class OAuthClient:
     client_id: str
     role: Literal["service", "operator", "public"]
     scopes: tuple[str, ...]
-    secret_sha256: str = field(default="", repr=False)
+    secrets_sha256: tuple[str, ...] = field(default=(), repr=False)
+    """Two while a secret is being replaced: either is accepted."""
     redirect_uris: tuple[str, ...] = ()
 
     def get_client_id(self) -> str:
@@ -41,7 +42,7 @@ class OAuthClient:
 
     def check_client_secret(self, client_secret: str) -> bool:
         given = hashlib.sha256(client_secret.encode()).hexdigest()
-        return bool(self.secret_sha256) and hmac.compare_digest(given, self.secret_sha256)
+        return any(hmac.compare_digest(given, known) for known in self.secrets_sha256)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         if self.role == "public":
@@ -72,13 +73,17 @@ def web_client(redirect_uris: Iterable[str]) -> OAuthClient:
 def parse_clients(document: Mapping[str, Mapping[str, Any]]) -> dict[str, OAuthClient]:
     """Read `{client_id: {secret_sha256, scopes, role?}}`; the role is `service` unless it says `operator`.
 
+    `secret_sha256` is one digest, or a list of them while a secret is being replaced.
+
     Raises ValueError for anything else.
     """
     clients: dict[str, OAuthClient] = {}
     for client_id, entry in document.items():
-        digest, role = str(entry.get("secret_sha256", "")), entry.get("role", "service")
-        if not re.fullmatch(r"[0-9a-f]{64}", digest) or role not in {"service", "operator"}:
+        given, role = entry.get("secret_sha256", ""), entry.get("role", "service")
+        digests = tuple(str(digest) for digest in (given if isinstance(given, list) else [given]))
+        good = bool(digests) and all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests)
+        if not good or role not in {"service", "operator"}:
             raise ValueError(f"client {client_id!r} needs secret_sha256 (64 hex digits) and a known role")
         scopes = tuple(str(scope) for scope in entry.get("scopes", ()))
-        clients[client_id] = OAuthClient(client_id, role, scopes, secret_sha256=digest)
+        clients[client_id] = OAuthClient(client_id, role, scopes, secrets_sha256=digests)
     return clients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -195,10 +196,14 @@ def test_a_malformed_key_ring_stops_the_start(
 
 def test_client_files_are_checked() -> None:
     good = {"a": {"secret_sha256": "0" * 64, "scopes": ["x"]}}
-    assert parse_clients(good)["a"] == OAuthClient("a", "service", ("x",), secret_sha256="0" * 64)
+    assert parse_clients(good)["a"] == OAuthClient("a", "service", ("x",), secrets_sha256=("0" * 64,))
+    both = parse_clients({"a": {"secret_sha256": ["0" * 64, hashlib.sha256(b"new").hexdigest()]}})["a"]
+    assert both.check_client_secret("new")
+    assert not both.check_client_secret("old")
     for bad in (
         {"a": {}},
         {"a": {"secret_sha256": "x"}},
+        {"a": {"secret_sha256": []}},
         {"a": {"secret_sha256": "0" * 64, "role": "patient"}},
     ):
         with pytest.raises(ValueError, match="'a'"):
