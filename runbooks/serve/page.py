@@ -236,6 +236,7 @@ def _steps(run: Run) -> object:
     ]
     label = f"{count} of {len(run.steps)} steps done"
     return [
+        el("p", label),
         el("progress", label, value=count, max=len(run.steps), aria_label=label),
         el("ol", items, class_="steps"),
     ]

@@ -16,6 +16,7 @@ from vitalops.ports.progress import Progress
 
 DEBIAN_PACKAGES = {
     "buildah": "buildah",
+    "chromium": "chromium",
     "faketime": "faketime",
     "haproxy": "haproxy",
     "ip": "iproute2",
