@@ -48,8 +48,8 @@ class GuardReport:
     """Token at which the other region's guard last said, to this very process, that its commits wait for this region;
     -1 where it has not."""
     renewed: float = -1.0
-    """Seconds since this place last answered the other region's guard (the active region's, for a witness) with leave
-    to go on, counted from its own start where it never did; -1 where it keeps no count."""
+    """Seconds since this place last answered the guard of the region that is not the asker's with leave to go on,
+    counted from its own start where it never did; -1 where it keeps no count."""
     met: bool = True
     """Whether this region has ever heard of the other one."""
     position: int = 0

@@ -66,6 +66,8 @@ class Guard:
         self._facts = threading.Lock()
         self._work = threading.RLock()
         self._said = ""
+        self._asked = False
+        """Whether the other region's guard has been heard asking: it is there, though it may not be reached."""
 
     # What other places say and are told.
 
@@ -88,6 +90,7 @@ class Guard:
         """What this guard says of itself; an answer to the other region that leaves it active renews its lease."""
         with self._facts:
             now, standing, look = self._monotonic(), self._standing, self._look
+            self._asked = self._asked or asker == self.settings.peer
             if standing and asker == self.settings.peer and standing.active == asker:
                 self._memory = replace(self._memory, renewed=now)
             return self._reported(now, standing, look)
@@ -187,6 +190,8 @@ class Guard:
         with self._facts:
             memory = self._memory
         known = machine.newest(standing, memory, rules)
+        if self._asked and not known.met:
+            known = replace(known, met=True)
         if known != standing:
             self._hold(known)
             self._say("standing", active=known.active, token=known.token, replication=known.replication)

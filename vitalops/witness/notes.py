@@ -21,13 +21,10 @@ class Notes:
     clock: Clock
     started: float
     """Monotonic."""
-    renewed: float = field(init=False)
-    """When the active region's guard was last given leave to go on."""
+    given: dict[str, float] = field(default_factory=dict[str, float])
+    """When each region's guard was last given leave to go on."""
     withheld: bool = False
     """Whether the active region is refused leave: it was found lost, and the other is being made active."""
-
-    def __post_init__(self) -> None:
-        self.renewed = self.started
 
     @classmethod
     def begin(cls, pair: str, regions: tuple[str, str], active: str, limits: Limits, clock: Clock) -> Notes:
@@ -45,7 +42,7 @@ class Notes:
             turned = watch.turned(report.active, report.token, at)
             if turned is not watch:
                 if turned.active != watch.active:
-                    self.withheld, self.renewed = False, at
+                    self.withheld = False
                 watch = turned
             watch = watch.taking_writes(vantage.region, at, report.writable)
             if vantage.region == watch.standby:
@@ -75,7 +72,10 @@ class Notes:
         if region == watch.active:
             if self.withheld:
                 return None
-            self.renewed = now
+            self.given[region] = now
+        # Whoever takes over asks for how long the *other* region has had no leave.
+        other = watch.active if region != watch.active else watch.standby
+        last = self.given.get(other if region else watch.active, self.started)
         return GuardReport(
             pair=watch.pair,
             place=WITNESS,
@@ -89,7 +89,7 @@ class Notes:
             received=0,
             sees=tuple(self._sight(each, now) for each in (watch.active, watch.standby)),
             clock=self.clock.now().timestamp(),
-            renewed=round(now - self.renewed, 3),
+            renewed=round(now - last, 3),
         )
 
     def _sight(self, region: str, now: float) -> Sight:

@@ -194,7 +194,8 @@ class World:
         """Lines that carry nothing."""
         self.regions = {name: Region(name, lease, replication, self) for name in (A, B)}
         self.witness: GuardReport | None = None
-        self.witness_renewed = 0.0
+        self.witness_gave = dict.fromkeys((A, B), 0.0)
+        """When each region was last given leave."""
         self.witness_sees: dict[str, float] = {}
         self.witness_runs = witness
         self.tokens = 0
@@ -254,8 +255,6 @@ class World:
             report = region.guard.report("")
             self.witness_sees[name] = self.now
             if report.active and (self.witness is None or report.token > self.witness.token):
-                if self.witness is not None and report.active != self.witness.active:
-                    self.witness_renewed = self.now
                 self.witness = report
 
     def witness_says(self, asker: str) -> GuardReport | None:
@@ -263,7 +262,7 @@ class World:
             return None
         known = self.witness
         if asker == known.active:
-            self.witness_renewed = self.now
+            self.witness_gave[asker] = self.now
         return GuardReport(
             pair="france",
             place="witness",
@@ -279,11 +278,12 @@ class World:
                 Sight(name, self.now - at <= 1.0, self.now - at) for name, at in self.witness_sees.items()
             ),
             clock=0.0,
-            renewed=self.now - self.witness_renewed,
+            renewed=self.now - self.witness_gave[B if asker == A else A],
         )
 
     def restart_witness(self) -> None:
-        self.witness, self.witness_sees, self.witness_renewed = None, {}, self.now
+        self.witness, self.witness_sees = None, {}
+        self.witness_gave = dict.fromkeys((A, B), self.now)
 
     @property
     def acknowledging(self) -> set[str]:
@@ -320,6 +320,8 @@ class World:
         """As `runbooks.common.moving` does: raises where nothing is proven."""
         guard = self.reached(target)
         before = self.regions[target].standing
+        if not guard.report().met:
+            raise UsageError(f"{target} has never replicated")
         standing = self.told(source, target, token)
         waited = (
             before.active == source

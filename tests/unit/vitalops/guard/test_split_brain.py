@@ -32,7 +32,9 @@ events = st.one_of(
     st.tuples(st.just("fence"), st.integers(0, 3)),
     st.tuples(st.just("promote"), st.integers(0, 3)),
     # Whole stretches, which single events would seldom make.
-    st.tuples(st.just("fail over"), st.tuples(st.sampled_from((A, B)), st.booleans(), st.integers(0, 2))),
+    st.tuples(
+        st.just("fail over"), st.tuples(st.sampled_from((A, B)), st.booleans(), st.sampled_from((0, 1, 18)))
+    ),
     st.tuples(st.just("lose and fail over"), st.tuples(st.sampled_from((A, B)), st.booleans())),
     st.tuples(st.just("come back alone"), st.sampled_from((A, B))),
     st.tuples(st.just("degrade"), st.booleans()),
@@ -109,9 +111,13 @@ class Story:
                 else:
                     self.happens("isolate", lost)
                 self.happens("step", 3)
-                self.happens("fail over", (B if lost == A else A, cold, 1))
+                self.happens("fail over", (B if lost == A else A, cold, 1 if cold else 18))
             case "come back alone", str(name):
-                self.happens("isolate", name)
+                # Operators reach it; nobody does who would know better.
+                self.world.cut.update(
+                    frozenset((name, place)) for place in (A, B, "witness") if place != name
+                )
+                self.world.cut.discard(frozenset((name, "operator")))
                 self.happens("on", name)
                 self.happens("step", 6)
             case "degrade", bool(attest):
@@ -130,6 +136,65 @@ def tell(world: World, story: list[tuple[str, object]]) -> None:
     told = Story(world)
     for kind, what in story:
         told.happens(kind, what)
+
+
+def test_a_proof_serves_for_one_promotion() -> None:
+    """Each region is off in turn while the other one takes over, and comes back alone."""
+    world = World(replication=ASYNCHRONOUS)
+    world.settle()
+    story: list[tuple[str, object]] = [
+        ("lose and fail over", (A, True)),
+        ("come back alone", A),
+        ("lose and fail over", (B, True)),
+    ]
+    tell(world, story)
+    assert world.acknowledging == {A}
+    tell(world, [("come back alone", B), ("step", 12)])
+    assert world.acknowledging == {A}
+
+
+def test_a_region_out_of_reach_of_everybody_fences_itself_before_its_lease_is_taken_for_over() -> None:
+    world = World(lease=3.0, replication=ASYNCHRONOUS)
+    world.settle()
+    tell(world, [("isolate", A), ("step", 4)])
+    assert world.acknowledging == {A}
+    tell(world, [("fail over", (B, False, 18))])
+    assert world.acknowledging == {B}
+
+
+def test_without_a_proof_nobody_takes_over() -> None:
+    world = World(replication=ASYNCHRONOUS)
+    world.settle()
+    tell(world, [("isolate", A), ("fail over", (B, False, 18)), ("fail over", (B, True, 18))])
+    assert world.acknowledging == {A}
+
+
+def test_both_regions_come_back_from_a_cold_start() -> None:
+    world = World()
+    world.settle()
+    tell(world, [("off", A), ("off", B), ("step", 2), ("on", A), ("step", 4)])
+    assert world.acknowledging == set()
+    tell(world, [("on", B), ("step", 8)])
+    assert world.acknowledging == {A}
+
+
+def test_a_lost_region_is_left_and_becomes_a_standby_when_it_comes_back() -> None:
+    world = World()
+    world.settle()
+    tell(world, [("lose and fail over", (A, True))])
+    assert world.acknowledging == {B}
+    tell(world, [("on", A), ("step", 12)])
+    assert (world.acknowledging, world.regions[A].postgres.role) == ({B}, "standby")
+    assert world.regions[B].postgres.names
+
+
+def test_a_standby_that_was_degraded_from_is_not_promoted_on_an_older_promise() -> None:
+    world = World()
+    world.settle()
+    tell(world, [("off", B), ("degrade", True), ("step", 4)])
+    assert world.acknowledging == {A}
+    tell(world, [("isolate", A), ("on", B), ("fail over", (B, False, 1)), ("step", 4)])
+    assert world.acknowledging == {A}
 
 
 @settings(max_examples=60, deadline=None)

@@ -60,9 +60,9 @@ def test_the_active_guard_is_given_leave_and_the_count_of_it_is_told() -> None:
     assert told is not None
     assert (told.place, told.renewed, told.active) == ("witness", 3.0, HERE)
     assert kept.report_to(THERE) is not None
-    renewed = kept.report_to(HERE)
-    assert renewed is not None
-    assert renewed.renewed == 0
+    given = kept.report_to(HERE)
+    assert given is not None
+    assert given.renewed == 3.0, "the other region never had any"
     clock.advance(2)
     told = kept.report_to(THERE)
     assert told is not None
@@ -88,9 +88,12 @@ def test_a_newer_token_turns_everything() -> None:
     kept.hearing(OTHER, clock.monotonic(), report(THERE, token=9, active=THERE))
     assert (kept.watch.active, kept.watch.standby, kept.watch.token) == (THERE, HERE, 9)
     assert kept.withheld is False
-    told = kept.report_to("")
-    assert told is not None
-    assert (told.active, told.token, told.renewed) == (THERE, 9, 0.0)
+    clock.advance(1)
+    for _ in range(2):
+        told = kept.report_to(THERE)
+        assert told is not None
+        # Its own leave does not count: it asks for how long the region that it took over from has had none.
+        assert (told.active, told.token, told.renewed) == (THERE, 9, 5.0)
 
 
 def test_another_pairs_report_is_not_listened_to() -> None:
