@@ -15,7 +15,9 @@ from cli.way_in import PairOption
 from vitalops.model.failover import FailoverMode
 
 if TYPE_CHECKING:
+    from runbooks.engine.engine import Engine
     from vitalops.model.platform import FailoverPair, Platform
+    from vitalops.witness.automation import Automation
     from vitalops.witness.background import Background
     from vitalops.witness.status import WitnessStatus
 
@@ -145,6 +147,16 @@ class _Lines:
         print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + f"Z {text}", flush=True)
 
 
+def _make_ready(engine: Engine, automation: Automation) -> None:
+    """What a failover needs is loaded before one is needed; an earlier witness's goes on."""
+    from importlib import import_module
+
+    for name in ("runbooks.region_failover", "vitalops.consultation.verification", "infra.operations.up"):
+        import_module(name)
+    engine.launch()
+    automation.take_up()
+
+
 async def _be_witness(platform: Platform, pair: FailoverPair, mode: FailoverMode) -> None:
     import asyncio
     import signal
@@ -186,6 +198,6 @@ async def _be_witness(platform: Platform, pair: FailoverPair, mode: FailoverMode
             Listening(listens.address, listens.port, made_of.server_context(keys)),
         )
         log.say(f"witness of {pair.name}: {mode.value}, {listens.address}:{listens.port}")
-        await asyncio.to_thread(automation.take_up)
+        await asyncio.to_thread(_make_ready, engine, automation)
         await witness.run(stop)
         log.say("stopped")

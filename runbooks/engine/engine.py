@@ -51,6 +51,10 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def launch(self) -> None:
+        """Make ready for a run that must not wait for it. Raises VitalopsError where the database cannot be used."""
+        self._durability.launch()
+
     def close(self) -> None:
         """Stop what runs here before its next act; it can be taken up again."""
         for session in list(self._sessions.values()):

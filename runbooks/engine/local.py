@@ -76,6 +76,9 @@ class Lazily(Durability):
     def attach(self, body: Body) -> None:
         self._body = body
 
+    def launch(self) -> None:
+        self._loaded().launch()
+
     def begin(self, run: str) -> None:
         self._loaded().begin(run)
 

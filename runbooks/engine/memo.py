@@ -19,6 +19,10 @@ class Durability(Protocol):
         """What is to be called for a run. Once, before anything else."""
         ...
 
+    def launch(self) -> None:
+        """Be ready now: it is otherwise with the first run, which then waits for it."""
+        ...
+
     def begin(self, run: str) -> None:
         """Have the body called for a new run, in this process, soon; may return before it has been."""
         ...
@@ -39,6 +43,9 @@ class MemoryDurability:
 
     def attach(self, body: Body) -> None:
         self._body = body
+
+    def launch(self) -> None:
+        return
 
     def begin(self, run: str) -> None:
         self.kept.setdefault(run, [])
