@@ -115,7 +115,7 @@ class EdgeProcess:
         does not take it.
         """
         self.keep(region)
-        for key, value in ((CALLS_KEY, NO_REGION), (ACTIVE_KEY, region), (HOLD_KEY, "0")):
+        for key, value in ((ACTIVE_KEY, region), (CALLS_KEY, NO_REGION), (HOLD_KEY, "0")):
             set_map(self.admin, self._map, key, value)
 
     def keep(self, region: str) -> None:
@@ -184,11 +184,21 @@ class EdgeProcess:
         """Returns whether anything differs from what is there."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         texts = {**files.texts, "haproxy.cfg": _as_user(files.texts["haproxy.cfg"])}
-        if running and self._map.exists():
-            del texts[MAP_FILE]
+        if running and (kept := self._kept()):
+            # As it leads; a map that an older version wrote gets what it lacks.
+            texts[MAP_FILE] = map_text(kept[ACTIVE_KEY], kept.get(CALLS_KEY, ""))
         changed = [self._replace(name, text, 0o644) for name, text in texts.items()]
         changed.append(self._replace("edge.pem", files.certificate_and_key, 0o600))
         return any(changed)
+
+    def _kept(self) -> dict[str, str]:
+        """The map on disk; empty where there is none that names a region."""
+        try:
+            rows = [line.split() for line in self._map.read_text().splitlines()]
+        except OSError:
+            return {}
+        found = {row[0]: row[1] for row in rows if len(row) == 2}
+        return found if ACTIVE_KEY in found else {}
 
     def _replace(self, name: str, text: str, mode: int) -> bool:
         path = self.folder / name

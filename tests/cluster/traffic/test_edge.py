@@ -103,6 +103,10 @@ def test_a_switched_edge_is_left_alone_by_up_and_survives_a_restart(
     director.switch("fr-gra")
     assert edge.process.ensure(edge.files) == "unchanged"
     assert edge.connect().ask()[1] == "fr-gra"
+    # A map of an older version knew one key less; it leads where it led.
+    (edge.process.folder / "edge.map").write_text("active fr-gra\nhold 0\n")
+    assert edge.process.ensure(edge.files) == "reloaded"
+    assert (director.active(), director.calls_lead_to()) == ("fr-gra", "")
     changed = {**edge.files.texts, "haproxy.cfg": edge.files.texts["haproxy.cfg"] + "\n# another\n"}
     files = type(edge.files)(changed, edge.files.certificate_and_key, edge.files.authority)
     call = edge.connect()
