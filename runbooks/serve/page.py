@@ -12,7 +12,7 @@ from runbooks.serve.desk import OperationView, View
 from runbooks.serve.incidents import Incident, IncidentState
 from runbooks.serve.markup import Html, el, joined
 from runbooks.serve.people import Session
-from vitalops.evidence.record import Entry
+from vitalops.evidence.record import Entry, Record, RecordKind
 from vitalops.halt import Halt
 
 POLL_SECONDS: Final = 2
@@ -37,7 +37,7 @@ def live(view: View, session: Session) -> Html:
         _section("approvals", f"Approvals waiting ({len(view.waiting)})", _waiting(view, session)),
         _section("running", f"Running ({len(view.running)})", _runs(view.running, view.now, session)),
         _section("incidents", f"Open incidents ({sum(view.counts.values())})", _incidents(view)),
-        _section("ended", "Ended lately", _runs(view.ended, view.now, None)),
+        _section("ended", "Ended lately", _ended(view.ended, view.now)),
         _section("timeline", "Timeline", _timeline(view.timeline)),
         _section("alerting", "Alerting", _heard(view)),
     ]
@@ -167,6 +167,21 @@ def _runs(runs: Sequence[Run], now: datetime, session: Session | None) -> object
     return [_run_card(run, now, session) for run in runs]
 
 
+def _ended(runs: Sequence[Run], now: datetime) -> object:
+    if not runs:
+        return el("p", "Nothing.", class_="nothing")
+    return [
+        el(
+            "article",
+            el("h3", el("a", run.id, href=f"/operations/{run.id}"), " ", _badge(run.state.value)),
+            el("p", f"{_progress(run)}, ended {_age(now, run.ended)} ago"),
+            el("p", _short(run.detail)) if run.detail else None,
+            class_="card",
+        )
+        for run in runs
+    ]
+
+
 def _run_card(run: Run, now: datetime, session: Session | None, *, linked: bool = True) -> Html:
     title = el("a", run.id, href=f"/operations/{run.id}") if linked else run.id
     facts: list[tuple[str, object]] = [
@@ -225,6 +240,7 @@ def _steps(run: Run) -> object:
         return None
     done = [name in run.outputs for name in run.steps]
     count = len(run.steps) if run.state is RunState.SUCCEEDED else sum(done)
+    label = _progress(run)
     items = [
         el(
             "li",
@@ -234,12 +250,18 @@ def _steps(run: Run) -> object:
         )
         for name, there in zip(run.steps, done, strict=True)
     ]
-    label = f"{count} of {len(run.steps)} steps done"
     return [
         el("p", label),
         el("progress", label, value=count, max=len(run.steps), aria_label=label),
         el("ol", items, class_="steps"),
     ]
+
+
+def _progress(run: Run) -> str:
+    count = (
+        len(run.steps) if run.state is RunState.SUCCEEDED else sum(name in run.outputs for name in run.steps)
+    )
+    return f"{count} of {len(run.steps)} steps done"
 
 
 def _kind(run: Run, name: str, done: bool) -> str:
@@ -327,9 +349,19 @@ def _entry(entry: Entry, *, whole: bool) -> list[object]:
         f" {name} " if name else " ",
         operation if not whole else None,
         el("span", f" by {record.actor}", class_="who"),
-        el("p", record.reason if whole else _short(record.reason)) if record.reason else None,
+        None if whole else el("p", _short(_gist(record))) if _gist(record) else None,
+        el("p", record.reason) if whole and record.reason else None,
         el("p", _data(record.data), class_="detail") if whole and record.data else None,
     ]
+
+
+def _gist(record: Record) -> str:
+    """What is new in a record: its run's reason was told when it was asked for."""
+    known = [record.data.get(key) for key in ("step", "what", "event", "outcome", "state", "detail")]
+    words = [word for word in known if isinstance(word, str) and word]
+    if record.kind not in (RecordKind.STARTED, RecordKind.STEP, RecordKind.FINISHED) and record.reason:
+        words.append(record.reason)
+    return ": ".join(dict.fromkeys(words))
 
 
 def _heard(view: View) -> object:

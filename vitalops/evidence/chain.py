@@ -246,8 +246,11 @@ def verify(
 
     `lines` end in a line feed each, as a file yields them. `each` is called with the count after every line.
     """
-    walk, kept = _Walk(), {anchor.number: anchor for anchor in anchors if anchor.number}
-    unseen = dict(kept)
+    walk = _Walk()
+    unseen: dict[int, set[str]] = {}
+    for anchor in anchors:
+        if anchor.number:
+            unseen.setdefault(anchor.number, set()).add(anchor.digest)
     for line in lines:
         if not line.endswith(b"\n"):
             walk.line += 1
@@ -255,7 +258,7 @@ def verify(
             break
         entry = walk.take(line)
         each(walk.line)
-        if entry is not None and (anchor := unseen.pop(entry.number, None)) and anchor.digest != entry.digest:
+        if entry is not None and unseen.pop(entry.number, {entry.digest}) != {entry.digest}:
             walk.note(entry.number, FaultKind.CHANGED, "it is not the entry whose digest was kept")
     faults = walk.end()
     for number in sorted(unseen):

@@ -43,6 +43,8 @@ class Webhook(Frozen):
         str, StringConstraints(pattern=r"^https?://[^\s/]+(/\S*)?$"), Field(title="an http or https URL")
     ]
     severities: Annotated[tuple[Literal["page", "ticket"], ...], Field(min_length=1)] = ("page", "ticket")
+    trust: Literal["system", "platform"] = "system"
+    """Who may have signed its certificate: `platform` for `vitalops runbook serve`."""
 
 
 class Alerting(Frozen):

@@ -20,6 +20,7 @@ FOLDER: Final = "/etc/alertmanager"
 CONFIG_FOLDER: Final = f"{FOLDER}/config"
 TOKEN_FOLDER: Final = f"{FOLDER}/webhook"
 TOKEN_FILE: Final = f"{TOKEN_FOLDER}/token"
+AUTHORITY_KEY: Final = "ca.crt"
 DATA_FOLDER: Final = "/alertmanager"
 KEPT: Final = "kept-only"
 """Receiver of what is sent nowhere: the alerts are there to be asked for."""
@@ -81,6 +82,9 @@ def _routes(webhook: Webhook) -> list[dict[str, Any]]:
 
 
 def _receiver(webhook: Webhook) -> dict[str, Any]:
+    trusted = (
+        {"tls_config": {"ca_file": f"{TOKEN_FOLDER}/{AUTHORITY_KEY}"}} if webhook.trust == "platform" else {}
+    )
     return {
         "name": webhook.name,
         "webhook_configs": [
@@ -92,9 +96,19 @@ def _receiver(webhook: Webhook) -> dict[str, Any]:
                 "http_config": {
                     "authorization": {"type": "Bearer", "credentials_file": TOKEN_FILE},
                     "follow_redirects": False,
+                    **trusted,
                 },
             }
         ],
+    }
+
+
+def _webhook_secret(args: RegionArgs) -> dict[str, str]:
+    trusts = any(webhook.trust == "platform" for webhook in args.platform.alerting.webhooks)
+    # Where nobody needs it, it is left out: a changed Secret restarts Alertmanager.
+    return {
+        "token": args.secrets.webhook_token,
+        **({AUTHORITY_KEY: args.secrets.authority} if trusts else {}),
     }
 
 
@@ -177,6 +191,6 @@ def alertmanager_objects(args: RegionArgs) -> list[Manifest]:
     return [
         service_account(name, namespace, args.stack, args.region),
         config_map(CONFIG, namespace, args.stack, args.region, settings, name),
-        secret(TOKEN, namespace, args.stack, args.region, {"token": args.secrets.webhook_token}, name),
+        secret(TOKEN, namespace, args.stack, args.region, _webhook_secret(args), name),
         service(name, args, {METRICS_PORT_NAME: c.ALERTMANAGER_PORT}),
     ]

@@ -115,6 +115,10 @@ def test_a_journal_that_was_written_anew_as_a_whole_is_told_by_an_anchor_alone()
         anew.append(line_of(entry))
     assert kinds(anew) == []
     assert kinds(anew, HEAD) == [(6, FaultKind.CHANGED)]
+    # Also where the head was written anew with it.
+    forged_head = Anchor(6, read_line(anew[-1]).digest)
+    assert kinds(anew, forged_head) == []
+    assert kinds(anew, HEAD, forged_head) == kinds(anew, forged_head, HEAD) == [(6, FaultKind.CHANGED)]
 
 
 def test_a_clock_that_was_set_back_is_told_and_a_small_correction_is_not() -> None:

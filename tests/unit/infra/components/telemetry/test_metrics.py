@@ -267,6 +267,23 @@ def test_that_something_cannot_be_measured_hides_nothing(region: Region) -> None
     assert c.ALERT_WATCHDOG not in text
 
 
+def test_a_webhook_of_the_suite_itself_is_trusted_by_the_platforms_authority(region: Region) -> None:
+    args = with_webhooks(region("fr-par"))
+    first, *others = args.platform.alerting.webhooks
+    mine = Alerting(webhooks=(first.model_copy(update={"trust": "platform"}), *others))
+    trusting = dataclasses.replace(args, platform=args.platform.model_copy(update={"alerting": mine}))
+    receivers = alertmanager.configuration(trusting)["receivers"][1:]
+    trusted = [each["webhook_configs"][0]["http_config"].get("tls_config") for each in receivers]
+    assert trusted == [{"ca_file": f"{alertmanager.TOKEN_FOLDER}/ca.crt"}, *(None for _ in others)]
+
+    def kept(of: RegionArgs) -> dict[str, str]:
+        (found,) = (each for each in alertmanager.alertmanager_objects(of) if each["kind"] == "Secret")
+        return found.get("stringData") or found["data"]
+
+    assert set(kept(args)) == {"token"}
+    assert set(kept(trusting)) == {"token", "ca.crt"}
+
+
 def test_the_webhooks_token_is_in_a_file_of_a_secret_only(region: Region) -> None:
     args = with_webhooks(region("fr-par"))
     token = args.secrets.webhook_token
