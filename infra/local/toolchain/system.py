@@ -26,13 +26,14 @@ DEBIAN_PACKAGES = {
     "named": "bind9",
     "nft": "nftables",
     "nsenter": "util-linux",
+    "pg_createcluster": "postgresql",
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "promtool": "prometheus",
     "ptp": "containernetworking-plugins",
     "runc": "runc",
 }
-"""Package by program. `ptp` stands for all CNI plugins, which are not on PATH."""
+"""Package by program. `ptp` stands for all CNI plugins, and `pg_createcluster` for PostgreSQL: they are not on PATH."""
 
 REGION_PROGRAMS = ("ip", "nft", "nsenter", "mount", "runc", "ptp")
 CNI_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")

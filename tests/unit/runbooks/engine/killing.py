@@ -10,16 +10,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+SERVER_VARIABLE = "VITALOPS_TRIAL_SERVER"
 ROOT = Path(__file__).resolve().parents[4]
 EFFECTS = ["one.1", "one.2", "two.1", "two.2"]
 
 
-def kill_at(folder: Path, kind: str, *moments: str) -> list[dict[str, Any]]:
-    """What came of a run that was killed at each of these moments in turn."""
+def kill_at(folder: Path, kind: str, *moments: str, server: str = "") -> list[dict[str, Any]]:
+    """What came of a run that was killed at each of these moments in turn. `server`: a team's PostgreSQL."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.unit.runbooks.engine.runner", str(folder), kind, *moments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), SERVER_VARIABLE: server},
         capture_output=True,
         text=True,
         timeout=900,

@@ -18,9 +18,10 @@ from datetime import date
 from pathlib import Path
 
 from runbooks.engine.boundaries import Boundary, Moment
-from runbooks.engine.local import open_engine
+from runbooks.engine.local import DATABASE_VARIABLE, open_engine
 from runbooks.engine.model import Risk
 from runbooks.engine.runs import RunState
+from tests.unit.runbooks.engine.killing import SERVER_VARIABLE
 from tests.unit.runbooks.engine.trial import TrialParameters, World, trial
 from vitalops.errors import GateFailed
 from vitalops.model.loader import load_platform
@@ -91,6 +92,19 @@ def carry_out(folder: Path, moment: int, fails: bool) -> None:
         (folder / "ended").write_text(run.state.value)
 
 
+def database_of(folder: Path) -> None:
+    """Where a team's server is named, each run has a database of its own there: one begun elsewhere is not meant."""
+    server = os.environ.get(SERVER_VARIABLE)
+    if not server:
+        return
+    import psycopg
+
+    name = f"trial_{folder.name}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    os.environ[DATABASE_VARIABLE] = f"{server}/{name}"
+
+
 def forked(folder: Path, moment: int, fails: bool) -> int:
     """The signal that ended the process; 0 where it ended by itself and well."""
     sys.stdout.flush()
@@ -113,6 +127,7 @@ def forked(folder: Path, moment: int, fails: bool) -> int:
 def numbers(folder: Path, fails: bool, wanted: list[str]) -> list[int]:
     """The moments of an undisturbed run that are meant."""
     folder.mkdir()
+    database_of(folder)
     assert forked(folder, -1, fails) == 0
     there = (folder / "moments").read_text().splitlines()
     if wanted == ["all"]:
@@ -122,12 +137,14 @@ def numbers(folder: Path, fails: bool, wanted: list[str]) -> list[int]:
 
 def main(root: Path, fails: bool, wanted: list[str]) -> None:
     # Imported before forking, so that each process does not pay for it.
-    import runbooks.engine.durable  # noqa: F401
+    import runbooks.engine.durable
+    import runbooks.engine.postgres  # noqa: F401
 
     told: list[dict[str, object]] = []
     for moment in numbers(root / "undisturbed", fails, wanted):
         folder = root / str(moment)
         folder.mkdir()
+        database_of(folder)
         signals = [forked(folder, moment, fails), forked(folder, -1, fails)]
         journal = folder / "state" / "operations" / "vitalops" / "journal.jsonl"
         told.append(
