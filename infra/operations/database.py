@@ -46,7 +46,6 @@ class GuardedDatabase:
             standing.replication.value,
             standing.proof,
             standing.spent,
-            met=True,
         )
         return state_of(self._region, self._ask("take", {"standing": kept.to_data()}, timeout))
 

@@ -18,13 +18,16 @@ one function below or by the order of steps of the operation that moves the acti
    then let `lease_over` pass: the lease, what clocks drift, and what it takes to stop the database. Only
    durations are compared, never times of day.
 6. A guard that has just started knows nothing of the past: it gives its region leave only when the other region, or a
-   witness that reaches the other region, has said that nobody took over; when a proof is unspent; or when there never
-   was another region. A guard that went on running while its database crashed does know: a takeover that it
-   has not heard of can rest on rule 4 or rule 5 only, and both still bind its region.
+   witness that reaches the other region, has said that nobody took over; when a proof is unspent; or when its region is
+   `alone`. A guard that went on running while its database crashed does know: a takeover that it has not heard of can
+   rest on rule 4 or rule 5 only, and both still bind its region.
+7. A region is alone from its takeover (or its first start) until the other one is heard of. The other region's guard is
+   answered only after that has been written down as over; and whoever has no answer has neither a promise by rule 4
+   nor a lease by rule 5 to hold against it.
 
-What this does not cover: a person who attests that a region is off which is not, or who changes Patroni's own
-configuration by hand; and, without synchronous replication, a machine that stands still for longer than the margin
-between one look of its guard and the next.
+What this does not cover: a person who attests that a region is off which is not, or does not stay off until it has
+heard of the new standing, or who changes Patroni's own configuration by hand; and, without synchronous replication, a
+machine that stands still for longer than the margin between one look of its guard and the next.
 """
 
 from __future__ import annotations
@@ -140,9 +143,9 @@ def newest(standing: PairStanding, memory: Memory, rules: Rules) -> PairStanding
         report = word.report
         meant = report.meant or standing.replication
         entitled = report.active != rules.region or (standing.active == rules.region and standing.spent)
-        standing = PairStanding(report.active, report.token, meant, Proof.NONE, entitled, True)
-    if memory.peer is not None and not standing.met:
-        standing = replace(standing, met=True)
+        standing = PairStanding(report.active, report.token, meant, Proof.NONE, entitled)
+    if memory.peer is not None and standing.alone:
+        standing = replace(standing, alone=False)
     return standing
 
 
@@ -182,8 +185,8 @@ def leave_to_promote(now: float, standing: PairStanding | None, memory: Memory, 
         if standing.proof is Proof.NONE:
             return Answer(Leave.WAIT, f"the operation of token {standing.token} is to be resumed")
         return Answer(Leave.YES, f"token {standing.token}, {standing.proof.value}", spends=True)
-    if not standing.met:
-        return Answer(Leave.YES, f"{rules.peer} has never been heard of")
+    if standing.alone:
+        return Answer(Leave.YES, f"{rules.peer} has not been heard of since this region became active")
     if _may_return(now, standing, memory, rules):
         return Answer(Leave.YES, "nobody took over")
     return Answer(
@@ -196,7 +199,7 @@ def leave_to_promote(now: float, standing: PairStanding | None, memory: Memory, 
 
 def out_of_reach(now: float, standing: PairStanding, memory: Memory, rules: Rules) -> float | None:
     """Seconds without leave, where the region has a lease and it has run out; None otherwise."""
-    if rules.lease_seconds is None or not standing.met or _alone(standing, memory):
+    if rules.lease_seconds is None or standing.alone:
         return None
     given = [memory.since]
     for word in (memory.peer, memory.witness):
@@ -234,11 +237,6 @@ def names_wanted(
     return () if set_now and standing.proof is not Proof.NONE else None
 
 
-def _alone(standing: PairStanding, memory: Memory) -> bool:
-    """A person said that the other region is off, and it has not been heard of since."""
-    return standing.proof is Proof.ATTESTED and memory.peer is None
-
-
 def _rival(standing: PairStanding, memory: Memory, rules: Rules) -> str:
     """Another place's word that contradicts this standing at the same token or above."""
     for word in (memory.peer, memory.witness):
@@ -252,7 +250,7 @@ def _rival(standing: PairStanding, memory: Memory, rules: Rules) -> str:
 def _may_return(now: float, standing: PairStanding, memory: Memory, rules: Rules) -> bool:
     """Rule 6, and rule 5 for a guard that has been here all the time."""
     known_here = memory.held == standing.token
-    if known_here and rules.lease_seconds is None:
+    if standing.alone or (known_here and rules.lease_seconds is None):
         return True
     peer, witness = memory.peer, memory.witness
     if peer and now - peer.asked <= rules.fresh_seconds:
@@ -260,4 +258,4 @@ def _may_return(now: float, standing: PairStanding, memory: Memory, rules: Rules
     if witness and now - witness.asked <= rules.fresh_seconds and witness.report.active == rules.region:
         sees_peer = any(sight.place == rules.peer and sight.reached for sight in witness.report.sees)
         return known_here or sees_peer
-    return known_here and _alone(standing, memory)
+    return False

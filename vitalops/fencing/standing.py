@@ -35,8 +35,9 @@ class PairStanding:
     """As it is meant: `synchronous` or `asynchronous`."""
     proof: Proof = Proof.NONE
     spent: bool = True
-    met: bool = False
-    """Whether the other region has ever been heard of: before, there is nobody who could have taken over."""
+    alone: bool = False
+    """Whether the other region has not been heard of, and has heard nothing, since this one became active: nobody is
+    there who could have taken over, so the region may go on without a word from anybody."""
 
     def to_data(self) -> dict[str, str]:
         """As the data of a ConfigMap."""
@@ -46,7 +47,7 @@ class PairStanding:
             "replication": self.replication,
             "proof": self.proof.value,
             "spent": "true" if self.spent else "false",
-            "met": "true" if self.met else "false",
+            "alone": "true" if self.alone else "false",
         }
 
     @staticmethod
@@ -59,7 +60,7 @@ class PairStanding:
                 replication=data["replication"],
                 proof=Proof(data.get("proof", "none")),
                 spent=data.get("spent", "true") == "true",
-                met=data.get("met", "true") == "true",
+                alone=data.get("alone", "false") == "true",
             )
         except KeyError as error:
             raise ValueError(f"it has no {error}") from None

@@ -66,8 +66,6 @@ class Guard:
         self._facts = threading.Lock()
         self._work = threading.RLock()
         self._said = ""
-        self._asked = False
-        """Whether the other region's guard has been heard asking: it is there, though it may not be reached."""
 
     # What other places say and are told.
 
@@ -90,10 +88,32 @@ class Guard:
         """What this guard says of itself; an answer to the other region that leaves it active renews its lease."""
         with self._facts:
             now, standing, look = self._monotonic(), self._standing, self._look
-            self._asked = self._asked or asker == self.settings.peer
             if standing and asker == self.settings.peer and standing.active == asker:
                 self._memory = replace(self._memory, renewed=now)
             return self._reported(now, standing, look)
+
+    def answer(self, asker: str) -> GuardReport | None:
+        """The same for whoever asks over the network. None where the other region must not be answered yet: that this
+        one is no longer alone has to be written down first."""
+        if asker == self.settings.peer and not self._joined():
+            return None
+        return self.report(asker)
+
+    def _joined(self) -> bool:
+        """Write down that the other region is there."""
+        with self._facts:
+            standing = self._standing
+        if standing is None or not standing.alone:
+            return standing is not None
+        joined = replace(standing, alone=False)
+        try:
+            kept = self._keeper.write(joined)
+        except (RemoteError, ValueError):
+            return False
+        with self._facts:
+            if self._standing is not None and self._standing.token == joined.token:
+                self._standing = replace(self._standing, alone=False)
+        return kept.token > joined.token or not kept.alone
 
     def _reported(self, now: float, standing: PairStanding | None, look: Look) -> GuardReport:
         settings, memory = self.settings, self._memory
@@ -119,7 +139,7 @@ class Guard:
             meant=standing.replication if standing else settings.replication,
             waited=memory.waited,
             renewed=round(now - renewed, 3),
-            met=standing.met if standing else False,
+            met=standing is not None and not (standing.alone and standing.token == 0),
             position=look.position if look.writable else 0,
             lease=settings.lease_seconds or 0.0,
         )
@@ -175,7 +195,7 @@ class Guard:
         settings = self.settings
         active = settings.peer if patroni.follows(self._patroni) else settings.region
         try:
-            self._hold(self._keeper.write(PairStanding(active, 0, settings.replication)))
+            self._hold(self._keeper.write(PairStanding(active, 0, settings.replication, alone=True)))
         except (RemoteError, ValueError) as error:
             self._tell("cannot write the first standing", problem=str(error))
 
@@ -190,8 +210,6 @@ class Guard:
         with self._facts:
             memory = self._memory
         known = machine.newest(standing, memory, rules)
-        if self._asked and not known.met:
-            known = replace(known, met=True)
         if known != standing:
             self._hold(known)
             self._say("standing", active=known.active, token=known.token, replication=known.replication)
@@ -271,11 +289,11 @@ class Guard:
             self._tell("cannot tell Patroni", problem=str(error))
 
     def _tell(self, event: str, **facts: Any) -> None:
-        """A trouble that lasts is said once."""
+        """What lasts is said once."""
         text = f"{event} {facts}"
         if text != self._said:
             self._said = text
-            self._say(event, level="warning", **facts)
+            self._say(event, **facts)
 
     # What operations and Patroni ask for.
 
@@ -306,7 +324,7 @@ class Guard:
             if answer.leave is Leave.NO:
                 # Patroni must know whom to follow before it hears no.
                 self.tick()
-            self._say("promotion", leave=answer.leave.value, reason=answer.reason)
+            self._tell("promotion", leave=answer.leave.value, reason=answer.reason)
             return answer
 
     def take(self, standing: PairStanding) -> PairStanding:
@@ -319,6 +337,9 @@ class Guard:
             if before is not None:
                 self._refuse_stale(standing, before)
                 self._refuse_unproven(standing, before)
+            if standing.active == self.settings.region and standing.proof is not Proof.NONE:
+                moved = before is None or before.active != standing.active or not before.spent
+                standing = replace(standing, alone=moved or standing.proof is Proof.ATTESTED)
             kept = self._keeper.write(standing)
             self._hold(kept if before is None else newer(before, kept))
             self._say(

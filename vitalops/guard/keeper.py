@@ -21,7 +21,7 @@ class Keeper:
     def write(self, standing: PairStanding) -> PairStanding:
         """Keep `standing` unless a newer one is kept already; returns what is kept then.
 
-        What is known already stays known: that the other region was met, that a proof is spent.
+        What is known already stays known: that the other region was heard of, that a proof is spent.
         """
         while True:
             found = self._maps.get(self._name)
@@ -54,11 +54,11 @@ class Keeper:
 
 def newer(kept: PairStanding, other: PairStanding) -> PairStanding:
     """The one with the higher token; of two with the same, what each knows more."""
-    met = kept.met or other.met
+    alone = kept.alone and other.alone
     if other.token < kept.token:
         chosen = kept
     elif other.token > kept.token:
-        chosen = other
+        return other
     elif other.active != kept.active:
         chosen = kept
     elif other.proof is kept.proof:
@@ -66,4 +66,5 @@ def newer(kept: PairStanding, other: PairStanding) -> PairStanding:
     else:
         # The operation itself, after the word of another place has been faster.
         chosen = other if kept.proof.value == "none" else kept
-    return PairStanding(chosen.active, chosen.token, chosen.replication, chosen.proof, chosen.spent, met)
+        alone = chosen.alone
+    return PairStanding(chosen.active, chosen.token, chosen.replication, chosen.proof, chosen.spent, alone)

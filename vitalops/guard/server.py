@@ -59,7 +59,11 @@ def public(guard: Guard, port: int, certificate: str, key: str, address: str = "
                 self.answer(http.client.NOT_FOUND, "{}")
                 return
             asker = parse_qs(url.query).get("from", [""])[0]
-            self.answer(http.client.OK, to_json(guard.report(asker)))
+            report = guard.answer(asker)
+            if report is None:
+                self.answer(http.client.SERVICE_UNAVAILABLE, "{}")
+            else:
+                self.answer(http.client.OK, to_json(report))
 
     class Server(_Server):
         """Takes a renewed certificate without a restart: the files are looked at twice a second."""

@@ -237,8 +237,9 @@ class World:
         if guard is None:
             return
         other = self.regions[peer].guard
-        if other is not None and self.reaches(A, B):
-            guard.heard(other.report(name), self.now)
+        said_by_peer = other.answer(name) if other is not None and self.reaches(A, B) else None
+        if said_by_peer is not None:
+            guard.heard(said_by_peer, self.now)
         else:
             guard.missed(peer)
         said = self.witness_says(name)
@@ -314,7 +315,7 @@ class World:
     def told(self, source: str, target: str, token: int) -> PairStanding:
         """The new standing, without a proof yet, as the region that is left may be told first."""
         meant = self.regions[target].standing.replication
-        return PairStanding(target, token, meant, Proof.NONE, spent=False, met=True)
+        return PairStanding(target, token, meant, Proof.NONE, spent=False)
 
     def fence(self, source: str, target: str, token: int, attest: bool) -> None:
         """As `runbooks.common.moving` does: raises where nothing is proven."""
@@ -342,7 +343,7 @@ class World:
         peer = guard.state()["peer"]
         if waited or (before.active == target and before.proof is Proof.SYNCHRONOUS and not before.spent):
             self._proven(guard, standing, Proof.SYNCHRONOUS)
-        elif attest and self.regions[source].is_off:
+        elif attest and self._stays_off(source):
             self._proven(guard, standing, Proof.ATTESTED)
         elif peer is not None and peer.lease > 0:
             guard.take(standing)
@@ -350,6 +351,14 @@ class World:
             self._proven(guard, standing, Proof.LEASE)
         else:
             raise UsageError(f"nothing proves that {source} takes no writes")
+
+    def _stays_off(self, source: str) -> bool:
+        """Whether a person may say so: a region that took over alone would go on alone, so it must not come back."""
+        try:
+            standing = self.regions[source].standing
+        except RemoteError:
+            return self.regions[source].is_off
+        return self.regions[source].is_off and not (standing.alone and standing.active == source)
 
     def _require_lease_over(self, guard: Guard, lease: float, target: str) -> None:
         state = guard.state()
@@ -361,7 +370,7 @@ class World:
             raise RemoteError("the lease has not run out")
 
     def _proven(self, guard: Guard, standing: PairStanding, proof: Proof) -> None:
-        guard.take(PairStanding(standing.active, standing.token, standing.replication, proof, False, True))
+        guard.take(PairStanding(standing.active, standing.token, standing.replication, proof, spent=False))
 
     def promote(self, target: str, token: int) -> None:
         self.reached(target).lead(token)
@@ -375,7 +384,7 @@ class World:
         guard = self.reached(active)
         if self.regions[active].standing.active != active:
             raise UsageError("no longer active")
-        told = PairStanding(active, token, replication, Proof.NONE, True, True)
+        told = PairStanding(active, token, replication)
         proof = Proof.CONFIRMED
         try:
             self.reached(standby).take(told)
@@ -383,4 +392,4 @@ class World:
             if replication == ASYNCHRONOUS and not (attest and self.regions[standby].is_off):
                 raise
             proof = Proof.ATTESTED if attest and self.regions[standby].is_off else Proof.NONE
-        guard.take(PairStanding(active, token, replication, proof, True, True))
+        guard.take(PairStanding(active, token, replication, proof))
