@@ -82,19 +82,26 @@ class Watched:
             run(*shell, "rollout", "status", deployment, "--timeout=180s", *where)
 
 
-def with_pager(source: Path, target: Path, url: str, interval: int) -> None:
+def with_pager(source: Path, target: Path, url: str, interval: int, on_call: str = "") -> None:
     """Writes the platform of `source` with one webhook, and synthetic consultations `interval` seconds apart.
 
-    The webhook's name is new each time: Alertmanager remembers for hours what it has told a receiver of that name.
+    With `on_call`, the URL of `vitalops runbook serve`, that is told too. The webhooks' names are new each time:
+    Alertmanager remembers for hours what it has told a receiver of that name.
     """
     document: dict[str, Any] = yaml.safe_load(source.read_text())
-    document["alerting"] = {"webhooks": [{"name": f"pager-{secrets.token_hex(4)}", "url": url}]}
+    new = secrets.token_hex(4)
+    webhooks = [{"name": f"pager-{new}", "url": url}]
+    if on_call:
+        webhooks.append({"name": f"on-call-{new}", "url": on_call, "trust": "platform"})
+    document["alerting"] = {"webhooks": webhooks}
     document["telemetry"]["prober"] = {"interval_seconds": interval}
     target.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
 @contextmanager
-def watched(folder: Path, *, source: Path = ROOT / "platform.yaml", interval: int = 10) -> Iterator[Watched]:
+def watched(
+    folder: Path, *, source: Path = ROOT / "platform.yaml", interval: int = 10, on_call: str = ""
+) -> Iterator[Watched]:
     """Brings the running platform to one with a pager on this machine, and back to `source` afterwards.
 
     Yields when the first notice, Alertmanager's watchdog, has arrived.
@@ -107,7 +114,7 @@ def watched(folder: Path, *, source: Path = ROOT / "platform.yaml", interval: in
         raise RuntimeError("the platform has no webhook token: vitalops up first")
     file = folder / "platform.yaml"
     with receiver(token, WAN_HOST_ADDRESS) as pager, access.authority_file() as ca_file:
-        with_pager(source, file, pager.url, interval)
+        with_pager(source, file, pager.url, interval, on_call)
         try:
             run("--platform", str(file), "--yes", "up")
             pager.wait_for(

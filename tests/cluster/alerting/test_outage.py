@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
+from typing import Any
 
 import pytest
 
 from bench.alerting import PAGE_SECONDS
 from bench.outage import PAGE, SERVICE, Watched, taken_away, wait_until
+from runbooks.serve.incidents import IncidentState
+from tests.cluster.conftest import RunningPlatform
 from vitalops import conventions as c
 
 SYNTHETIC = {
@@ -62,3 +66,38 @@ def test_an_outage_pages_whoever_is_on_call(
         (each.labels[c.METRIC_REGION], each.labels[c.METRIC_RUNBOOK]) for each in pager.about(PAGE, "firing")
     }
     assert page == (platform_with_pager.region, "service-rollback")
+
+
+def test_the_same_page_is_an_incident_with_a_page_in_the_journal(
+    platform_with_pager: Watched, running_platform: RunningPlatform
+) -> None:
+    """After the outage: what Alertmanager told the pager it told `vitalops runbook serve` too."""
+
+    def told(kind: str) -> list[dict[str, Any]]:
+        found = running_platform.vitalops(
+            "evidence", "show", "--kind", kind, "--since", "30m", "--output", "json"
+        )
+        return [entry["record"] for entry in json.loads(found.stdout)]
+
+    def pages() -> list[str]:
+        return [each["operation"] for each in told("alert") if PAGE.items() <= each["data"]["labels"].items()]
+
+    wait_until("the page is in the journal", pages, 60)
+    region = {each["target"] for each in told("alert") if each["operation"] in pages()}
+    assert region == {f"region/{platform_with_pager.region}"}
+    *_, incident = dict.fromkeys(pages())
+
+    def acted() -> dict[str, dict[str, Any]]:
+        return {
+            each["operation"]: each["data"] for each in told("incident") if each["data"]["event"] == "acted"
+        }
+
+    wait_until("something is done about it", lambda: incident in acted(), 60)
+    assert acted()[incident]["outcome"] == IncidentState.FILED, (
+        "service-rollback answers, when a person agrees"
+    )
+    for data in acted().values():
+        if data["outcome"] == IncidentState.FILED:
+            reason = ("--reason", "the outage was made by a test")
+            running_platform.vitalops("runbook", "reject", data["run"], *reason, check=False)
+    running_platform.vitalops("evidence", "verify")
