@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
@@ -12,11 +13,11 @@ from runbooks.common.database_pods import REFRESHED
 from runbooks.common.places import both_regions, in_service, pair_named, services_of, whole_pair
 from runbooks.common.rotation import mark
 from runbooks.common.waiting import wait_until
-from runbooks.common.workloads import Workload, pods
+from runbooks.common.workloads import Workload, deployment, pods, rollout_waits_for
 from runbooks.engine.model import Change, Output, Parameters, Risk, Runbook, Step, StepContext, Verdict
 from vitalops import conventions as c
 from vitalops.errors import GateFailed, UsageError
-from vitalops.ports.cluster import MERGE
+from vitalops.ports.cluster import MERGE, Cluster
 from vitalops.secretstore.port import SecretStore
 
 IDENTITY: Final = "identity"
@@ -271,28 +272,87 @@ def _bring_up(context: Context) -> Output:
     return {"changed": context.running.bring_up((pair.primary, pair.standby), context.progress)}
 
 
-def _once(step: str) -> Callable[[Context], Verdict]:
-    """Bringing up is due until it was done in this run: it says itself that nothing is to be changed."""
+def _lacks(context: Context) -> str:
+    """Where a region does not have what the secret store has; empty where nowhere."""
+    pair = pair_named(context.running.platform, context.parameters.pair)
+    names = shared(context)
+    for region in (pair.primary, pair.standby):
+        cluster = context.running.cluster(region)
+        for service in services_of(context.running.platform, pair):
+            files = _files(cluster, service.name)
+            for name in (f"clients/{service.name}", f"database/services/{service.name}"):
+                if name in names and (reason := _differs(context, files, name)):
+                    return f"{service.name} in {region} {reason}"
+            if service.name == IDENTITY and (reason := _identity_lacks(context, files, names)):
+                return f"identity in {region} {reason}"
+            if reason := rollout_waits_for(deployment(cluster, Workload(c.NAMESPACE_SERVICES, service.name))):
+                return f"{service.name} in {region}: {reason}"
+    return ""
 
-    def check(context: Context) -> Verdict:
-        if "changed" in context.outputs.get(step, {}):
-            return Verdict.done("both regions have them")
-        return Verdict.due("both regions are brought up, pod by pod")
 
-    return check
+def _files(cluster: Cluster, service: str) -> dict[str, str]:
+    kept = cluster.request("GET", f"/api/v1/namespaces/{c.NAMESPACE_SERVICES}/secrets/{service}")
+    return {key: base64.b64decode(value).decode() for key, value in kept.get("data", {}).items()}
 
 
-def _knows(context: Context) -> Output:
-    """Bring both regions up; then wait until every service has the new key, which it gets without a restart."""
-    done = _bring_up(context)
-    if _meant(context, Kind.TOKEN_KEYS):
-        for region, name in _service_pods(context):
-            path = f"/api/v1/namespaces/{c.NAMESPACE_SERVICES}/pods/{name}"
-            # A change of the pod makes the kubelet look at its volumes now, not within its minute.
-            body = {"metadata": {"annotations": {REFRESHED: str(context.facts.token)}}}
-            context.running.cluster(region).request("PATCH", path, body=body, content_type=MERGE)
-        wait_until(context, "services", lambda: _unaware(context), poll=3.0)
-    return done
+def _differs(context: Context, files: Mapping[str, str], name: str) -> str:
+    store, pair = context.running.secrets, _pair(context)
+    current, other = store.get(f"{pair}/{name}"), store.get(_next(context, name))
+    if name.startswith("clients/"):
+        return "" if files.get("client-secret") == current else "uses another client secret"
+    wanted = (current, other if other != current else None)
+    have = (files.get("database-password"), files.get("database-password-next"))
+    return "" if have == wanted else "knows other passwords of the database"
+
+
+def _identity_lacks(context: Context, files: Mapping[str, str], names: Iterable[str]) -> str:
+    store, pair = context.running.secrets, _pair(context)
+    if _meant(context, Kind.TOKEN_KEYS) and json.loads(files.get("signing-keys.json", "[]")) != ring(
+        store, pair
+    ):
+        return "has other signing keys"
+    accepted = json.loads(files.get("clients.json", "{}"))
+    for name in names:
+        client = name.removeprefix("clients/")
+        if client == name or client not in accepted:
+            continue
+        secrets = {store.get(f"{pair}/{name}") or "", store.get(_next(context, name)) or ""} - {""}
+        given: str | list[str] = accepted[client]["secret_sha256"]
+        hashed = {given} if isinstance(given, str) else set(given)
+        if hashed != {sha256(each.encode()).hexdigest() for each in secrets}:
+            return f"accepts other secrets of {client}"
+    return ""
+
+
+def _rolled_check(context: Context) -> Verdict:
+    # A plan has made nothing yet.
+    _ = context.outputs["add"]
+    if reason := _lacks(context):
+        return Verdict.due(reason)
+    return Verdict.done("both regions have what the secret store has")
+
+
+def _rolled_verify(context: Context) -> None:
+    if reason := _lacks(context):
+        raise GateFailed(reason)
+
+
+def _aware_check(context: Context) -> Verdict:
+    _ = context.outputs["add"]
+    if not _meant(context, Kind.TOKEN_KEYS):
+        return Verdict.done("keys are not meant")
+    reason = _unaware(context)
+    return Verdict.due(reason) if reason else Verdict.done("every service knows the new key")
+
+
+def _aware(context: Context) -> Output:
+    """Wait until every service has the new key, which it gets without a restart."""
+    for region, name in _service_pods(context):
+        path = f"/api/v1/namespaces/{c.NAMESPACE_SERVICES}/pods/{name}"
+        # A change of the pod makes the kubelet look at its volumes now, not within its minute.
+        body = {"metadata": {"annotations": {REFRESHED: str(context.facts.token)}}}
+        context.running.cluster(region).request("PATCH", path, body=body, content_type=MERGE)
+    return {"seconds": round(wait_until(context, "services", lambda: _unaware(context), poll=3.0), 1)}
 
 
 def _service_pods(context: Context) -> list[tuple[str, str]]:
@@ -317,8 +377,8 @@ def _unaware(context: Context) -> str:
     return ""
 
 
-def _knows_verify(context: Context) -> None:
-    if _meant(context, Kind.TOKEN_KEYS) and (reason := _unaware(context)):
+def _aware_verify(context: Context) -> None:
+    if reason := _unaware(context):
         raise GateFailed(reason)
 
 
@@ -373,19 +433,20 @@ after a crash; nothing is made twice.
 """
 
 
+def _signs_verify(context: Context) -> None:
+    _rolled_verify(context)
+    _signs(context)
+
+
 def _rolling(
-    name: str,
-    summary: str,
-    lasting: str,
-    apply: Callable[[Context], Output] = _bring_up,
-    verify: Callable[[Context], None] = lambda _: None,
+    name: str, summary: str, lasting: str, verify: Callable[[Context], None] = _rolled_verify
 ) -> Step[SecretParameters]:
     return Step(
         name=name,
         summary=summary,
         limit_seconds=900,
-        check=_once(name),
-        apply=apply,
+        check=_rolled_check,
+        apply=_bring_up,
         verify=verify,
         lasting=lasting,
     )
@@ -411,8 +472,15 @@ RUNBOOK: Final = Runbook(
             apply=_add,
             undo=_add_undo,
         ),
-        _rolling(
-            "known", "Make them known on both sides.", "undone with what was made", _knows, _knows_verify
+        _rolling("known", "Make them known on both sides.", "undone with what was made"),
+        Step(
+            name="aware",
+            summary="Wait until every service knows the new key.",
+            limit_seconds=180,
+            check=_aware_check,
+            apply=_aware,
+            verify=_aware_verify,
+            lasting="undone with what was made",
         ),
         Step(
             name="switch",
@@ -422,7 +490,7 @@ RUNBOOK: Final = Runbook(
             apply=_switch,
             undo=_switch_undo,
         ),
-        _rolling("used", "Bring the new ones into use.", "undone with the switch", verify=_signs),
+        _rolling("used", "Bring the new ones into use.", "undone with the switch", verify=_signs_verify),
         Step(
             name="consult",
             summary="Walk a consultation with the new ones.",

@@ -52,6 +52,11 @@ def _certificate_rotation(platform: Platform, patch: pytest.MonkeyPatch) -> Driv
     return world.drive()
 
 
+def _secret_rotation(platform: Platform, _: pytest.MonkeyPatch) -> Drive:
+    its = tests_of("secret_rotation")
+    return its.World(platform).drive(its.Kind.TOKEN_KEYS)
+
+
 def _backup_now(platform: Platform, _: pytest.MonkeyPatch) -> Drive:
     its = tests_of("backups")
     running, _store = its.scene(platform)
@@ -144,6 +149,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "scale-out": _scale_out,
     "queue-drain": _queue_drain,
     "certificate-rotation": _certificate_rotation,
+    "secret-rotation": _secret_rotation,
     "backup-now": _backup_now,
     "restore-drill": _restore_drill,
     "disk-pressure": _disk_pressure,
@@ -157,5 +163,5 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "database-leader-replace": _database_leader_replace,
 }
 
-LOOKING: Final = frozenset({("service-rollback", "schema")})
+LOOKING: Final = frozenset({("service-rollback", "schema"), ("secret-rotation", "aware")})
 """Steps whose commands in pods only ask."""

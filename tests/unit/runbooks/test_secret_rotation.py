@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -81,6 +82,16 @@ class World:
                 {key.kid for key in made.token_keys},
             )
         )
+        for cluster in self.running.clusters.values():
+            for name, files in made.service_files.items():
+                data = dict(files)
+                if name in made.database.services:
+                    data["database-password"] = made.database.services[name]
+                if name in made.database.services_next:
+                    data["database-password-next"] = made.database.services_next[name]
+                path = f"/api/v1/namespaces/{NAMESPACE_SERVICES}/secrets/{name}"
+                encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+                cluster.objects[path] = {"metadata": {"name": name}, "data": encoded}
         return "changed"
 
     def execute(self, _: str, __: str, command: Sequence[str], ___: str) -> Executed:
