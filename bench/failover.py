@@ -74,11 +74,12 @@ def lose(trial: Trial) -> Loss:
             lambda _: ledger.first_visit_after(lost_at), BACK_SECONDS, "a consultation after the loss"
         )
         time.sleep(AFTER_SECONDS)
+    restart(trial, active)
     trial.until_quiet()
     report = trial.report(ledger.name, loss_at=lost_at)
     took = {each["name"]: float(each["seconds"]) for each in report["milestones"]}
     began = time.monotonic()
-    restore(trial, active)
+    lead_back(trial)
     return Loss(
         first_write=wrote - lost_at,
         first_consultation=met - lost_at,
@@ -94,12 +95,16 @@ def lose(trial: Trial) -> Loss:
     )
 
 
-def restore(trial: Trial, region: str) -> None:
-    """The region that was lost is started again, and is the active one again."""
+def restart(trial: Trial, region: str) -> None:
+    """Start the region that was lost again."""
     vitalops("--yes", "regions", "stop", region)
     vitalops("--yes", "regions", "start", region)
+
+
+def lead_back(trial: Trial) -> None:
+    """The pair's primary is the active region again, and both regions are there."""
+    until(lambda: _rejoined(trial), 300, "both regions answer", pause=2)
     if trial.active != trial.pair.primary:
-        until(lambda: _rejoined(trial), 300, f"{region} answers", pause=2)
         trial.operate("region-failback", "--pair", trial.pair.name)
     until(lambda: trial.witness()["state"] == "healthy" or None, 120, "everybody reaches the active region")
 

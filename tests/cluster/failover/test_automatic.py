@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.disturbances import disturbances, failovers_of
-from bench.failover import restore
+from bench.failover import lead_back, restart
 from bench.trials import Trial, until
 from infra.local.regions.faults import clear, power_cut
 from tests.cluster.conftest import RunningPlatform
@@ -59,6 +59,7 @@ def test_a_lost_region_is_failed_over_without_a_hand_on_it(trial: Trial) -> None
                     2 * RECOVERED_SECONDS,
                     "a consultation after it",
                 )
+            restart(trial, active)
             trial.until_quiet()
             report = trial.report(ledger.name, loss_at=lost_at)
             assert (report["source"], report["target"], report["outcome"]) == (active, other, "succeeded")
@@ -70,5 +71,5 @@ def test_a_lost_region_is_failed_over_without_a_hand_on_it(trial: Trial) -> None
                 f"first write {wrote - lost_at:.1f} s, first consultation {met - lost_at:.1f} s after the loss"
             )
         finally:
-            restore(trial, active)
+            lead_back(trial)
         assert trial.active == trial.pair.primary
