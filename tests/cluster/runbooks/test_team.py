@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ import pytest
 from infra.local.toolchain.system import ensure_system
 from runbooks.engine.book import Book
 from runbooks.engine.postgres import PostgresClaims, PostgresDatabase
+from runbooks.serve.incidents import IncidentState
+from runbooks.serve.notice import Notice
+from runbooks.serve.store import IncidentStore, Outcome
 from tests.unit.runbooks.engine.killing import judge, kill_at
 from vitalops.ports.progress import SilentProgress
 
@@ -89,3 +93,22 @@ def test_tokens_rise_across_machines(server: str) -> None:
             tokens.append(page.hold(("pair/france",), f"run-{number}", 1000.0))
             page.release(f"run-{number}")
     assert tokens == [1_000_000, 1_000_001, 1_000_002]
+
+
+def test_a_teams_incidents(server: str) -> None:
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    labels = {"alertname": "Counted", "region": "fr-par", "severity": "page"}
+    told = [Notice(f"{number:x}", began, None, labels, "") for number in range(20)]
+    one, two = (IncidentStore(PostgresDatabase(f"{server}/postgres")) for _ in range(2))
+    assert one.take([("france", each) for each in told], 1.0) == 20
+    assert two.take([("france", each) for each in told], 2.0) == 0
+    (first, *_) = two.to_act_on(5, 3.0)
+    one.acted([Outcome(first, IncidentState.STARTED, "count-it", "count-it-1")])
+    two.acted([Outcome(first, IncidentState.REFUSED, "count-it")])
+    found = one.incident(first.id)
+    assert found is not None
+    assert (found.state, found.run, found.notices) == (IncidentState.STARTED, "count-it-1", 2)
+    unsaid = two.unsaid(100)
+    assert [each.event for each in unsaid] == ["received"] * 20 + ["acted"]
+    one.said([each.number for each in unsaid])
+    assert two.unsaid(100) == []
