@@ -105,15 +105,13 @@ COMMON_NAMES = frozenset(each.name for each in _COMMON) | {"platform", "output",
 
 def open_engine() -> Engine:
     """The engine on the platform of this command line."""
-    from infra.operations.running import OperatedPlatform
-    from infra.operations.setting import Setting
+    from cli.operated import operated
     from runbooks.engine.local import open_engine as opened
     from vitalops.paths import Paths
 
     platform = context.current().load_platform()
     paths = Paths.from_environment()
-    setting = Setting(platform, paths, tuple(platform.regions))
-    return opened(OperatedPlatform(setting), paths)
+    return opened(operated(platform, paths), paths)
 
 
 def run_it(

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.runbooks.engine.killing import judge, kill_at
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["well", "fails"])
 def test_killed_at_every_moment(tmp_path: Path, kind: str) -> None:
     told = kill_at(tmp_path, kind, "all")
