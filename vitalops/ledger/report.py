@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
@@ -64,25 +64,21 @@ class FailoverReport:
     rto_target: int
     rpo_target: int
 
-    @property
-    def rto_measured(self) -> float | None:
-        """Until the first good consultation, which needs everything else."""
-        return self.after("first good consultation")
+    rto_measured: float | None = field(init=False)
+    """Until the first good consultation, which needs everything else."""
+    holds: bool = field(init=False)
+    """Whether both promises were kept, as far as they were measured, and the run ended well."""
+
+    def __post_init__(self) -> None:
+        rto, rpo = self.after("first good consultation"), self.rpo_measured
+        kept = rto is not None and rto <= self.rto_target and (rpo is None or rpo <= self.rpo_target)
+        ordered = not self.duplicated and not self.out_of_order
+        object.__setattr__(self, "rto_measured", rto)
+        object.__setattr__(self, "holds", self.outcome == "succeeded" and kept and ordered)
 
     def after(self, name: str) -> float | None:
+        """Seconds after the loss at which a milestone came."""
         return next((each.seconds for each in self.milestones if each.name == name), None)
-
-    @property
-    def holds(self) -> bool:
-        """Whether both promises were kept, as far as they were measured, and the run ended well."""
-        rto, rpo = self.rto_measured, self.rpo_measured
-        return (
-            self.outcome == "succeeded"
-            and (rto is not None and rto <= self.rto_target)
-            and (rpo is None or rpo <= self.rpo_target)
-            and not self.duplicated
-            and not self.out_of_order
-        )
 
 
 def latest_run(entries: Iterable[Kept], pair: str) -> str:
