@@ -80,7 +80,7 @@ def _backups(context: Context) -> RegionBackups:
 
 def _archiving(context: Context) -> Archiving | None:
     """None where the region's database is not the primary: a standby archives nothing."""
-    return _backups(context).state().archiving
+    return _backups(context).archiving()
 
 
 def _look_check(context: Context) -> Verdict:
@@ -197,7 +197,7 @@ def _source_held_here(context: Context) -> RegionBackups | None:
     assert pair is not None, "require_region was asked first"
     other = pair.standby if context.parameters.region == pair.primary else pair.primary
     found = context.running.backups(other)
-    return found if found.state().archiving is not None else None
+    return found if found.archiving() is not None else None
 
 
 def _expire(context: Context) -> Output:

@@ -69,6 +69,11 @@ class ClusterBackups:
             archiving=self._archiving(archiver) if archiver and archiver["primary"] else None,
         )
 
+    def archiving(self) -> Archiving | None:
+        pod = self._primary()
+        found = self._ask(pod, ("archiver",), 20.0) if pod else None
+        return self._archiving(found) if found and found["primary"] else None
+
     def make(self, kind: str, timeout: float, mark: str = "") -> Backup:
         mark = mark or f"asked-{int(self._now() * 1000)}"
         for held in self._usable().backups:

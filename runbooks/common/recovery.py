@@ -30,11 +30,11 @@ def writing_region(running: RunningPlatform, pair_name: str) -> str:
     reasons: list[str] = []
     for region in (first, other):
         try:
-            state = running.backups(region).state()
+            archiving = running.backups(region).archiving()
         except RemoteError as error:
             reasons.append(error.message)
             continue
-        if state.archiving is not None:
+        if archiving is not None:
             return region
         reasons.append(f"{region} is no primary")
     raise RemoteError(f"pair {pair_name}: nobody writes: {'; '.join(reasons)}", hint="see: vitalops status")

@@ -57,12 +57,17 @@ def run() -> None:
             say("unexpected", problem=type(error).__name__)
 
 
-def state() -> dict[str, Any]:
-    """The repository and the archiver, as they are now."""
+def archiver() -> dict[str, Any] | None:
+    """What PostgreSQL says of archiving; None where it does not answer. The repository is not asked."""
     from vitalops.backup.archiver import observe
 
-    archiver = observe()
-    found: dict[str, Any] = {"archiver": dataclasses.asdict(archiver) if archiver else None}
+    found = observe()
+    return dataclasses.asdict(found) if found else None
+
+
+def state() -> dict[str, Any]:
+    """The repository and the archiver, as they are now."""
+    found: dict[str, Any] = {"archiver": archiver()}
     try:
         found["repository"] = dataclasses.asdict(_process().info())
     except RemoteError as error:
@@ -104,6 +109,7 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run")
     commands.add_parser("state")
+    commands.add_parser("archiver")
     commands.add_parser("expire")
     commands.add_parser("restore")
     commands.add_parser("fingerprints")
@@ -121,6 +127,8 @@ def main(arguments: list[str]) -> int:
                 run()
             case "state":
                 print(json.dumps(state()))
+            case "archiver":
+                print(json.dumps(archiver()))
             case "expire":
                 _process().expire()
                 print("{}")

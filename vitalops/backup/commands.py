@@ -15,6 +15,7 @@ from vitalops.errors import RemoteError
 MISMATCH: Final = 28
 """pgBackRest's status where a stanza belongs to another database."""
 _TAIL: Final = 400
+INFO_SECONDS: Final = 25.0
 
 
 class Failed(RemoteError):
@@ -44,7 +45,8 @@ class Process:
 
     def info(self) -> Repository:
         """Raises Failed, or RemoteError for an answer that cannot be read."""
-        text = self._run("info", ("--output=json",), 60.0)
+        # Asked while somebody waits: a server that does not answer is told of soon.
+        text = self._run("info", ("--output=json", "--io-timeout=4"), INFO_SECONDS)
         try:
             return parse(text, self._stanza)
         except (ValueError, KeyError, TypeError) as error:

@@ -137,6 +137,10 @@ class RegionBackups(Protocol):
 
     def state(self) -> BackupState: ...
 
+    def archiving(self) -> Archiving | None:
+        """How the WAL leaves, by the database's own word: the repository is not asked. None where it is no primary."""
+        ...
+
     def make(self, kind: str, timeout: float, mark: str = "") -> Backup:
         """Make a backup now (`full`, `diff` or `incr`) and expire what the retention rule lets go.
 
@@ -179,7 +183,7 @@ class FakeBackups:
     tables: Fingerprints = field(default_factory=Fingerprints)
     points: dict[str, RestorePoint] = field(default_factory=dict[str, RestorePoint])
     restores: dict[str, RestoreTarget] = field(default_factory=dict[str, RestoreTarget])
-    archiving: Archiving | None = field(default_factory=lambda: Archiving(0, 0.0, "", 16 << 20))
+    leaving: Archiving | None = field(default_factory=lambda: Archiving(0, 0.0, "", 16 << 20))
     problem: str = ""
     spoils: Callable[[Fingerprints], Fingerprints] | None = None
     """What a restore does to what it gives back."""
@@ -189,7 +193,10 @@ class FakeBackups:
     """How many backups were made, for tests to count."""
 
     def state(self) -> BackupState:
-        return BackupState(self.region, tuple(self.kept), "", "", True, self.problem, self.archiving)
+        return BackupState(self.region, tuple(self.kept), "", "", True, self.problem, self.leaving)
+
+    def archiving(self) -> Archiving | None:
+        return self.leaving
 
     def make(self, kind: str, timeout: float, mark: str = "") -> Backup:
         del timeout

@@ -57,6 +57,10 @@ def _secret_rotation(platform: Platform, _: pytest.MonkeyPatch) -> Drive:
     return its.World(platform).drive(its.Kind.TOKEN_KEYS)
 
 
+def _access_revocation(platform: Platform, _: pytest.MonkeyPatch) -> Drive:
+    return tests_of("access_revocation").World(platform).drive()
+
+
 def _backup_now(platform: Platform, _: pytest.MonkeyPatch) -> Drive:
     its = tests_of("backups")
     running, _store = its.scene(platform)
@@ -72,7 +76,7 @@ def _restore_drill(platform: Platform, _: pytest.MonkeyPatch) -> Drive:
 def _disk_pressure(platform: Platform, _: pytest.MonkeyPatch) -> Drive:
     its = tests_of("disk_pressure")
     running, store, _database = its.scene(platform)
-    store.archiving = its.Archiving(30, 900.0, "", its.KEPT_WAL + 1)
+    store.leaving = its.Archiving(30, 900.0, "", its.KEPT_WAL + 1)
     store.server.objects[its.SERVER] = {"spec": {"replicas": 0}, "status": {}}
     # The fake knows no empty collections.
     store.server.objects[f"{its.PODS}/other"] = {
@@ -150,6 +154,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "queue-drain": _queue_drain,
     "certificate-rotation": _certificate_rotation,
     "secret-rotation": _secret_rotation,
+    "access-revocation": _access_revocation,
     "backup-now": _backup_now,
     "restore-drill": _restore_drill,
     "disk-pressure": _disk_pressure,

@@ -30,7 +30,7 @@ def scene(platform: Platform, writing: str = "fr-par") -> tuple[FakeRunning, Fak
         for region, holder in (("fr-par", "fr-gra"), ("fr-gra", "fr-par"))
     }
     for region, store in stores.items():
-        store.archiving = Archiving(0, 0.0, "", 1) if region == writing else None
+        store.leaving = Archiving(0, 0.0, "", 1) if region == writing else None
     stores[writing].make("full", 1.0)
     return FakeRunning(platform, clock=clock, stores=dict(stores)), stores[writing]
 
@@ -81,7 +81,7 @@ def test_an_unknown_pair_is_refused(platform: Platform, book: object) -> None:
 
 def test_nobody_writes(platform: Platform) -> None:
     running, store = scene(platform)
-    store.archiving = None
+    store.leaving = None
     with pytest.raises(RemoteError, match="pair france: nobody writes: fr-par is no primary; fr-gra is no"):
         Drive(backup_now.RUNBOOK, BackupParameters(pair="france"), running).run()
 

@@ -12,7 +12,7 @@ from tests.unit.runbooks.drive import Drive
 from vitalops.conventions import ALERT_ARCHIVE_LAG, METRIC_REGION, NAMESPACE_BACKUPS, OBJECTS_SERVICE
 from vitalops.errors import GateFailed, UsageError
 from vitalops.model.platform import Platform
-from vitalops.ports.backups import Archiving, BackupState, FakeBackups
+from vitalops.ports.backups import Archiving, FakeBackups
 from vitalops.ports.cluster import FakeCluster
 from vitalops.ports.fakes import FakeRunning
 from vitalops.ports.metrics import Sample
@@ -29,12 +29,12 @@ class Draining(FakeBackups):
 
     server: FakeCluster = field(default_factory=FakeCluster)
 
-    def state(self) -> BackupState:
+    def archiving(self) -> Archiving | None:
         found = self.server.objects.get(SERVER, {})
         ready = found.get("spec", {}).get("replicas") and PODS + "/bad" not in self.server.objects
-        if ready and self.archiving and self.archiving.waiting:
-            self.archiving = replace(self.archiving, waiting=self.archiving.waiting - 1)
-        return FakeBackups.state(self)
+        if ready and self.leaving and self.leaving.waiting:
+            self.leaving = replace(self.leaving, waiting=self.leaving.waiting - 1)
+        return self.leaving
 
 
 @dataclass
@@ -47,16 +47,16 @@ class Checkpointing:
     def checkpoint(self, timeout: float) -> None:
         del timeout
         self.checkpoints += 1
-        if self.store.archiving and not self.store.archiving.waiting:
-            self.store.archiving = HEALTHY
+        if self.store.leaving and not self.store.leaving.waiting:
+            self.store.leaving = HEALTHY
 
 
 def scene(platform: Platform, **free: float) -> tuple[FakeRunning, Draining, Checkpointing]:
     server = FakeCluster("fr-gra")
     server.objects[SERVER] = {"spec": {"replicas": 1}, "status": {"readyReplicas": 1}}
-    store = Draining("fr-par", "fr-gra", server=server, archiving=HEALTHY)
+    store = Draining("fr-par", "fr-gra", server=server, leaving=HEALTHY)
     database = Checkpointing(store)
-    other = FakeBackups("fr-gra", "fr-par", archiving=None)
+    other = FakeBackups("fr-gra", "fr-par", leaving=None)
     running = FakeRunning(
         platform,
         clusters={"fr-gra": server, "fr-par": FakeCluster("fr-par")},
@@ -85,7 +85,7 @@ def test_where_there_is_room_nothing_is_done(platform: Platform) -> None:
 
 def test_an_s3_server_that_was_scaled_away_comes_back_and_the_wal_goes(platform: Platform) -> None:
     running, store, database = scene(platform)
-    store.archiving = Archiving(30, 900.0, "", KEPT_WAL + 1)
+    store.leaving = Archiving(30, 900.0, "", KEPT_WAL + 1)
     store.server.objects[SERVER] = {"spec": {"replicas": 0}, "status": {}}
     run = drive(running).run()
     assert store.server.objects[SERVER]["spec"]["replicas"] == 1
@@ -99,7 +99,7 @@ def test_an_s3_server_that_was_scaled_away_comes_back_and_the_wal_goes(platform:
 
 def test_an_s3_server_that_is_not_ready_is_started_anew_once(platform: Platform) -> None:
     running, store, _ = scene(platform)
-    store.archiving = Archiving(9, 900.0, "", 1)
+    store.leaving = Archiving(9, 900.0, "", 1)
     store.server.objects[SERVER] = {"spec": {"replicas": 1}, "status": {}}
     store.server.objects[f"{PODS}/bad"] = {"metadata": {"name": "bad"}}
     run = drive(running).run()
@@ -109,7 +109,7 @@ def test_an_s3_server_that_is_not_ready_is_started_anew_once(platform: Platform)
 
 def test_wal_that_does_not_go_is_told_when_the_time_is_over(platform: Platform) -> None:
     running, store, _ = scene(platform)
-    store.archiving = Archiving(9, 900.0, "", 1)
+    store.leaving = Archiving(9, 900.0, "", 1)
     store.server.objects[f"{PODS}/bad"] = {"metadata": {"name": "bad"}}
     with pytest.raises(GateFailed, match="WAL is archived: 9 segments wait after 900 s"):
         drive(running).run()

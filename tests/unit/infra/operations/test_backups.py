@@ -82,6 +82,7 @@ def test_a_region_that_is_no_primary_has_no_backups_to_make(scene: Scene) -> Non
     scene.source.objects[f"{DATA}/pods/other"] = scene.source.objects.pop(POD)
     scene.source.objects[f"{DATA}/pods/other"]["metadata"]["deletionTimestamp"] = "now"
     assert scene.backups.state().archiving is None
+    assert scene.backups.archiving() is None
     with pytest.raises(RemoteError, match="fr-par: its database is not the primary"):
         scene.backups.make("full", 60.0)
 
@@ -96,6 +97,16 @@ def test_a_backup_with_a_mark_is_made_once(scene: Scene) -> None:
     before = len(scene.pods.asked)
     assert scene.backups.make("incr", 60.0, "run-1").label == "I"
     assert all("make" not in command for command in scene.pods.asked[before:])
+
+
+def test_the_archive_is_known_without_the_repository(scene: Scene) -> None:
+    del scene.pods.answers["state"]
+    scene.pods.answers["archiver"] = ARCHIVER
+    found = scene.backups.archiving()
+    assert found is not None
+    assert found.waiting == 2
+    scene.pods.answers["archiver"] = {**ARCHIVER, "primary": False}
+    assert scene.backups.archiving() is None
 
 
 def test_why_a_backup_failed_is_told(scene: Scene) -> None:
