@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ from vitalops.model.platform import EdgeListener
 
 _READY_SECONDS: Final = 15.0
 _STOP_SECONDS: Final = 10.0
+_ORPHAN_SECONDS: Final = 3.0
 _USER: Final = "haproxy"
 
 
@@ -81,6 +83,7 @@ class EdgeProcess:
         """
         running = self.pid()
         if running is None:
+            self.end_orphans()
             self.require_free_port()
         changed = self._write(files, running=running is not None)
         if running is not None and not changed:
@@ -92,6 +95,33 @@ class EdgeProcess:
             os.kill(running, signal.SIGUSR2)
         self._await_answer(files.authority)
         return "reloaded" if running is not None else "started"
+
+    def end_orphans(self) -> None:
+        """End workers whose master was killed: they hold the port, and nothing can reload them."""
+        for pid in self._workers():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + _ORPHAN_SECONDS
+        while self._workers():
+            if time.monotonic() > deadline:
+                for pid in self._workers():
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                deadline += _ORPHAN_SECONDS
+            time.sleep(0.02)
+
+    def _workers(self) -> list[int]:
+        """Processes that were started with this edge's configuration and are not its master."""
+        master, found = self.pid(), list[int]()
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdigit() or int(folder.name) == master:
+                continue
+            with suppress(OSError):
+                command = (folder / "cmdline").read_bytes().split(b"\0")
+                ours = os.fsencode(self._configuration) in command
+                if ours and os.path.basename(command[0]) == os.fsencode(Path(self.program).name):
+                    found.append(int(folder.name))
+        return found
 
     def stop(self) -> bool:
         """End it, giving what is in flight a moment. Returns whether it ran."""

@@ -84,6 +84,7 @@ def refuse_taken_ports(setting: Setting) -> None:
     for pair in setting.pairs:
         process = setting.edge_process(pair)
         if setting.has_edge_here(pair) and process.pid() is None:
+            process.end_orphans()
             process.require_free_port()
 
 

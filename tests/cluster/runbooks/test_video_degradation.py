@@ -18,11 +18,11 @@ def test_calls_become_voice_alone_and_video_again(running_platform: RunningPlatf
     try:
         run = carried_out("video-degradation", "--pair", pair, "--mode", "audio")
         seconds = time.monotonic() - began
-        walked = vitalops("verify", "--seconds", "2", "--output", "json")
+        walked = vitalops("verify", "--pair", pair, "--seconds", "2", "--output", "json")
         assert "pictures are not sent" in walked.stdout
         prove("video-degradation", run, seconds)
     finally:
         carried_out("video-degradation", "--pair", pair, "--mode", "video")
-    walked = vitalops("verify", "--seconds", "2", "--output", "json")
+    walked = vitalops("verify", "--pair", pair, "--seconds", "2", "--output", "json")
     assert "decodes the other's video" in walked.stdout
     print(f"voice alone after {seconds:.1f} s")

@@ -134,6 +134,7 @@ class Bench:
     files: EdgeFiles
     gateways: dict[str, Gateway]
     authority: str
+    issuer: CertificateAuthority
     clients: list[Client] = field(default_factory=list[Client])
 
     def connect(self) -> Client:
@@ -167,7 +168,7 @@ def bench(folder: Path) -> Iterator[Bench]:
     }
     process = EdgeProcess("france", listener, folder / "edge")
     files = EdgeFiles(texts, edge.certificate_pem + edge.key_pem, authority.certificate_pem)
-    made = Bench(process, files, gateways, authority.certificate_pem)
+    made = Bench(process, files, gateways, authority.certificate_pem, authority)
     try:
         process.ensure(files)
         yield made

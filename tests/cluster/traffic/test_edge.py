@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from tests.cluster.traffic.gateways import Bench, bench
 from vitalops.errors import RemoteError, UsageError
 from vitalops.model.failover import Failover
 from vitalops.model.platform import FailoverPair
+from vitalops.pki.authority import CertificateAuthority
 from vitalops.ports.clock import SystemClock
 
 pytestmark = [
@@ -45,7 +49,13 @@ def director(edge: Bench) -> EdgeDirector:
         failover=Failover(),
         edge=edge.process.listener,
     )
-    return EdgeDirector(pair, edge.process, SystemClock())
+    return EdgeDirector(
+        pair,
+        edge.process,
+        SystemClock(),
+        authority=lambda: edge.authority,
+        revive=lambda: edge.process.ensure(edge.files),
+    )
 
 
 def test_a_switch_takes_effect_with_the_next_request_and_keeps_what_runs(
@@ -175,6 +185,46 @@ def test_a_lost_region_is_seen_and_keeps_nobody(edge: Bench, director: EdgeDirec
         assert time.monotonic() - lost < 5
         time.sleep(0.05)
     assert again.say("x") == "fr-gra heard x"
+
+
+def test_an_edge_that_does_not_run_is_repaired_where_it_led(edge: Bench, director: EdgeDirector) -> None:
+    director.switch("fr-gra")
+    assert director.fault() == ""
+    assert director.repair("fr-gra") == ""
+    pid = edge.process.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while edge.process.pid() is not None:
+        time.sleep(0.01)
+    assert director.fault() == "its process does not run"
+    assert director.repair("fr-gra").startswith("started")
+    assert (director.fault(), director.active()) == ("", "fr-gra")
+
+
+def test_a_certificate_that_has_run_out_is_renewed(edge: Bench, director: EdgeDirector) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=30)
+    issuer = CertificateAuthority.create("old", now=long_ago)
+    old = issuer.issue("edge", dns=["localhost"], days=1, now=long_ago)
+    (edge.process.folder / "edge.pem").write_text(old.certificate_pem + old.key_pem)
+    pid = edge.process.pid()
+    assert pid is not None
+    # A master that has just started executes itself anew, and hears nothing meanwhile.
+    time.sleep(1)
+    os.kill(pid, signal.SIGUSR2)
+    expired = EdgeDirector(
+        director.pair,
+        edge.process,
+        director.clock,
+        authority=lambda: issuer.certificate_pem,
+        revive=director.revive,
+    )
+    deadline = time.monotonic() + 30
+    while "certificate has expired" not in expired.fault():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "clients refuse its certificate" in director.fault()
+    assert director.repair("fr-par") == "reloaded"
+    assert director.fault() == ""
 
 
 def test_a_stranger_and_an_edge_that_does_not_run_are_refused(edge: Bench, director: EdgeDirector) -> None:
