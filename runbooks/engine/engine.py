@@ -24,6 +24,8 @@ from vitalops.ports.progress import Progress, SilentProgress
 ENTER_SECONDS: Final = 60.0
 """A run that durable execution has not begun by then is given back."""
 POLL_SECONDS: Final = 0.3
+STOP_SECONDS: Final = 5.0
+"""A run that is stopped is at rest by then: what its step still does ends with the process."""
 
 
 class Engine:
@@ -60,7 +62,7 @@ class Engine:
         for session in list(self._sessions.values()):
             session.stop.set()
         for session in list(self._sessions.values()):
-            session.done.wait(5.0)
+            session.done.wait(STOP_SECONDS)
         self._durability.close()
 
     # Asking
@@ -250,6 +252,13 @@ class Engine:
                     hint=f"vitalops runbook resume {session.run}",
                 )
             session.done.wait()
+        except KeyboardInterrupt:
+            session.stop.set()
+            session.done.wait(STOP_SECONDS)
+            raise VitalopsError(
+                f"run {session.run} is interrupted, and keeps its targets",
+                hint=f"vitalops runbook resume {session.run}, or reject it to undo what it did",
+            ) from None
         except BaseException:
             session.stop.set()
             raise
