@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
-from typing import Final
+from typing import Final, cast
 
 _VOID: Final = frozenset(("br", "input", "link", "meta"))
 
@@ -43,7 +43,7 @@ def _text(child: object) -> str:
         case str() | int():
             return escape(str(child))
         case Iterable():
-            return joined(child).text
+            return joined(cast(Iterable[object], child)).text
         case _:
             raise TypeError(f"{type(child).__name__} has no HTML form")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from runbooks.engine.runs import Run, RunState
 from runbooks.serve.desk import OperationView, View
@@ -399,10 +399,8 @@ def _badge(word: str) -> Html:
     return el("span", word, class_=f"badge {word.split(' ')[0]}")
 
 
-def _data(data: object) -> str:
-    if isinstance(data, dict):
-        return ", ".join(f"{key}: {_value(value)}" for key, value in data.items())
-    return _value(data)
+def _data(data: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}: {_value(value)}" for key, value in data.items())
 
 
 def _value(value: object) -> str:

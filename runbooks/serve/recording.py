@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from runbooks.serve.store import IncidentStore, Unsaid
 from vitalops.errors import UsageError
@@ -64,14 +64,13 @@ class Recording:
 
 def fit(record: Record) -> Record:
     """The record without values that the journal would refuse: labels must not keep an incident out of it."""
-    labels = record.data.get("labels")
     data = dict(record.data)
-    if isinstance(labels, dict):
+    if "labels" in data:
+        labels = cast(Mapping[str, str], data["labels"])
         data["labels"] = {
-            name: LEFT_OUT if any(suspicions({name: value})) else value for name, value in labels.items()
-        }
-        data["labels"] = {
-            name: value for name, value in data["labels"].items() if not any(suspicions({name: ""}))
+            name: LEFT_OUT if text_holds(value) else value
+            for name, value in labels.items()
+            if not any(suspicions({name: ""}))
         }
     texts = {
         name: LEFT_OUT if text_holds(value) else value

@@ -226,7 +226,8 @@ def _say(rows: Rows, said: Sequence[tuple[str, Record]]) -> None:
 
 def _record(body: str) -> Record:
     document: dict[str, Any] = json.loads(body)
-    return Record(**{**document, "kind": RecordKind(document["kind"])})
+    values: dict[str, Any] = {**document, "kind": RecordKind(document["kind"])}
+    return Record(**values)
 
 
 def _incident(row: Sequence[Any]) -> Incident:

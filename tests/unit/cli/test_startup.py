@@ -38,7 +38,20 @@ def test_help_imports_nothing_heavy_and_no_command(root: Path, arguments: list[s
 
 @pytest.mark.parametrize(
     "command",
-    ["up", "preview", "status", "verify", "down", "render", "regions", "images", "toolchain", "validate"],
+    [
+        "up",
+        "preview",
+        "status",
+        "verify",
+        "down",
+        "render",
+        "regions",
+        "images",
+        "toolchain",
+        "validate",
+        "halt",
+        "evidence",
+    ],
 )
 def test_a_commands_help_imports_no_heavy_library(root: Path, command: str) -> None:
     assert loaded_after(root, command, "--help").isdisjoint(
