@@ -21,9 +21,9 @@ one function below or by the order of steps of the operation that moves the acti
    witness that reaches the other region, has said that nobody took over; when a proof is unspent; or when its region is
    `alone`. A guard that went on running while its database crashed does know: a takeover that it has not heard of can
    rest on rule 4 or rule 5 only, and both still bind its region.
-7. A region is alone from its takeover (or its first start) until the other one is heard of. The other region's guard is
-   answered only after that has been written down as over; and whoever has no answer has neither a promise by rule 4
-   nor a lease by rule 5 to hold against it.
+7. A region is alone from its takeover (or its first start) until the other region's guard asks it, which is answered
+   only after the end of being alone has been written down. Whoever has no answer has neither a promise by rule 4 nor a
+   lease by rule 5 to hold against it.
 
 What this does not cover: a person who attests that a region is off which is not, or does not stay off until it has
 heard of the new standing, or who changes Patroni's own configuration by hand; and, without synchronous replication, a
@@ -144,8 +144,6 @@ def newest(standing: PairStanding, memory: Memory, rules: Rules) -> PairStanding
         meant = report.meant or standing.replication
         entitled = report.active != rules.region or (standing.active == rules.region and standing.spent)
         standing = PairStanding(report.active, report.token, meant, Proof.NONE, entitled)
-    if memory.peer is not None and standing.alone:
-        standing = replace(standing, alone=False)
     return standing
 
 

@@ -36,8 +36,8 @@ class PairStanding:
     proof: Proof = Proof.NONE
     spent: bool = True
     alone: bool = False
-    """Whether the other region has not been heard of, and has heard nothing, since this one became active: nobody is
-    there who could have taken over, so the region may go on without a word from anybody."""
+    """Whether the other region has heard nothing of this one since it became active: nobody is there who could have
+    taken over, so the region may go on without a word from anybody."""
 
     def to_data(self) -> dict[str, str]:
         """As the data of a ConfigMap."""

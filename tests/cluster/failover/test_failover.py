@@ -22,7 +22,7 @@ LOSS_WRITE_SECONDS = 60.0
 
 
 def operate(running: RunningPlatform, runbook: str, *arguments: str) -> dict[str, Any]:
-    """A run that disrupts, approved by somebody else than who asked for it. Fails the test where it does not succeed."""
+    """A run that disrupts, approved by somebody else. Fails the test where it does not succeed."""
     asked = running.vitalops("--yes", "--output", "json", "runbook", "run", runbook, *arguments, check=False)
     run: dict[str, Any] = json.loads(asked.stdout)
     assert run["state"] == "waiting", asked.stdout + asked.stderr

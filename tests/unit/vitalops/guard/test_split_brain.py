@@ -139,11 +139,13 @@ def tell(world: World, story: list[tuple[str, object]]) -> None:
 
 
 def test_a_proof_serves_for_one_promotion() -> None:
-    """Each region is off in turn while the other one takes over, and comes back alone."""
+    """Each region is off in turn while the other one takes over; the second one comes back alone."""
     world = World(replication=ASYNCHRONOUS)
     world.settle()
     story: list[tuple[str, object]] = [
         ("lose and fail over", (A, True)),
+        ("on", A),
+        ("step", 6),
         ("come back alone", A),
         ("lose and fail over", (B, True)),
     ]
@@ -151,6 +153,13 @@ def test_a_proof_serves_for_one_promotion() -> None:
     assert world.acknowledging == {A}
     tell(world, [("come back alone", B), ("step", 12)])
     assert world.acknowledging == {A}
+
+
+def test_a_region_that_took_over_alone_goes_on_alone_after_a_restart() -> None:
+    world = World()
+    world.settle()
+    tell(world, [("lose and fail over", (A, True)), ("off", B), ("step", 2), ("on", B), ("step", 4)])
+    assert world.acknowledging == {B}
 
 
 def test_a_region_out_of_reach_of_everybody_fences_itself_before_its_lease_is_taken_for_over() -> None:
