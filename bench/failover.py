@@ -66,7 +66,7 @@ def lose(trial: Trial) -> Loss:
         time.sleep(SETTLE_SECONDS)
         lost_at = power_cut(trial.region(active))
         wrote = ledger.until(
-            lambda _: ledger.first_write_after(lost_at),
+            lambda _: ledger.first_write_after(lost_at, trial.other(active)),
             BACK_SECONDS,
             "a write is acknowledged after the loss",
         )

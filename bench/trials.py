@@ -142,10 +142,11 @@ class Ledger:
                 self.process.kill()
                 self.process.wait()
 
-    def first_write_after(self, moment: float) -> float | None:
-        """When the first write that was sent after `moment` was acknowledged."""
-        ended = [each.ended for each in self.contents().entries if each.acknowledged_try >= moment]
-        return min(ended, default=None)
+    def first_write_after(self, moment: float, region: str) -> float | None:
+        """When `region` acknowledged the first write that was sent after `moment`: the other one's last answers may
+        still be on their way."""
+        writes = [each for each in self.contents().entries if each.acknowledged_try >= moment]
+        return min((each.ended for each in writes if each.region == region), default=None)
 
     def first_visit_after(self, moment: float) -> float | None:
         """When the first good consultation that began after `moment` ended."""

@@ -119,7 +119,8 @@ def report_of(
     found = [("decision", started, "journal"), *_steps(own, outputs)]
     if observed is not None:
         found.append(("detection", float(observed["decided"]), "witness"))
-    found += _from_ledger(contents, loss)
+    target = str(before.get("target", _parameters(own).get("to", "")))
+    found += _from_ledger(contents, loss, target)
     if contents is None or not any(name == "first good consultation" for name, _, _ in found):
         good = outputs.get("consultation", {}).get("good_at")
         if good is not None:
@@ -137,7 +138,7 @@ def report_of(
         run=run,
         pair=pair.name,
         source=str(before.get("source", "")),
-        target=str(before.get("target", _parameters(own).get("to", ""))),
+        target=target,
         planned=planned,
         outcome=outcome,
         loss_at=loss,
@@ -224,11 +225,15 @@ def _acknowledged(contents: Contents | None) -> list[Entry]:
     return [entry for entry in entries if entry.outcome is Outcome.ACKNOWLEDGED]
 
 
-def _from_ledger(contents: Contents | None, loss: float) -> list[tuple[str, float, str]]:
+def _from_ledger(contents: Contents | None, loss: float, target: str) -> list[tuple[str, float, str]]:
     if contents is None:
         return []
-    # An attempt that was sent before the loss may have been answered by the region that is gone.
-    writes = [each.ended for each in _acknowledged(contents) if each.acknowledged_try >= loss]
+    # A region takes a moment to die, and its last answers are not the first ones of the other.
+    writes = [
+        each.ended
+        for each in _acknowledged(contents)
+        if each.acknowledged_try >= loss and each.region in ("", target)
+    ]
     visits = [each.ended for each in contents.visits if each.passed and each.started >= loss]
     found: list[tuple[str, float, str]] = []
     if writes:

@@ -52,7 +52,9 @@ def test_a_lost_region_is_failed_over_without_a_hand_on_it(trial: Trial) -> None
             with trial.written() as ledger:
                 lost_at = power_cut(trial.region(active))
                 wrote = ledger.until(
-                    lambda _: ledger.first_write_after(lost_at), RECOVERED_SECONDS, "a write after the loss"
+                    lambda _: ledger.first_write_after(lost_at, other),
+                    RECOVERED_SECONDS,
+                    "a write after the loss",
                 )
                 met = ledger.until(
                     lambda _: ledger.first_visit_after(lost_at),

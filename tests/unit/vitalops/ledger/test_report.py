@@ -132,6 +132,11 @@ def test_an_attempt_from_before_the_loss_is_not_the_first_write_after_it(pair: F
     assert report_of(pair, journal(), RUN, early, None, LOSS).after("first acknowledged write") == 7.0
 
 
+def test_the_last_answers_of_a_dying_region_are_not_the_first_write_after_it(pair: FailoverPair) -> None:
+    dying = replace(ledger(), entries=(write(1, 0.1, 0.2), *ledger().entries[2:]))
+    assert report_of(pair, journal(), RUN, dying, None, LOSS).after("first acknowledged write") == 7.0
+
+
 def test_a_switchover_counts_from_when_requests_waited(pair: FailoverPair) -> None:
     records = [entry for entry in journal() if entry.record.kind is not RecordKind.OBSERVED]
     records[0] = kept(4.95, RecordKind.REQUESTED, {"parameters": {"to": "fr-gra", "planned": True}})
