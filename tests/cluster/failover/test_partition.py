@@ -35,7 +35,7 @@ class Steps:
     def __init__(self, operated: OperatedPlatform, to: str) -> None:
         now = time.time()
         self._facts = RunFacts("partition", "a test", "the proof", int(now * 1000), now)
-        self._context = StepContext[Any](
+        self._context: StepContext[Any] = StepContext(
             FailoverParameters(to=to), operated, self._facts, {}, SilentProgress(), 60.0
         )
         self._steps = {step.name: step for step in region_failover.RUNBOOK.steps}
