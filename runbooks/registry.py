@@ -15,6 +15,7 @@ MODULES: Final[tuple[str, ...]] = (
     "queue_drain",
     "certificate_rotation",
     "secret_rotation",
+    "access_revocation",
     "backup_now",
     "restore_drill",
     "disk_pressure",

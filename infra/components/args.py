@@ -83,6 +83,8 @@ class RegionSecrets:
     """With which Alertmanager says who it is to the webhooks."""
     prober: str = field(repr=False)
     """Client secret of the prober at identity."""
+    denied: Mapping[str, int] = field(default_factory=dict[str, int], repr=False)
+    """Subjects whose access is revoked, and until when (seconds since 1970)."""
     grafana: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """File name -> content: the administrator's password, and the key Grafana encrypts with; where there is one."""
 

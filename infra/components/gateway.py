@@ -29,6 +29,7 @@ from infra.components.kit import (
 from infra.engines.objects import fingerprint
 from infra.gateway.haproxy import CONFIG_FOLDER, GatewayConfig, compile_gateway
 from vitalops import conventions as c
+from vitalops.revocation import MAP_FILE, MAP_KEY, map_text
 
 CONFIG: Final = "gateway-config"
 TLS: Final = "gateway-tls"
@@ -55,7 +56,8 @@ def compiled(args: RegionArgs) -> str:
 
 def _settings(args: RegionArgs) -> dict[str, str]:
     keys = {f"key-{key.kid}.pem": key.pem for key in args.secrets.token_keys}
-    return {"haproxy.cfg": compiled(args), "ca.crt": args.secrets.authority, **keys}
+    denied = {MAP_KEY: map_text(args.secrets.denied)}
+    return {"haproxy.cfg": compiled(args), "ca.crt": args.secrets.authority, **denied, **keys}
 
 
 def _volume(args: RegionArgs) -> Manifest:
@@ -63,6 +65,7 @@ def _volume(args: RegionArgs) -> Manifest:
     items = [
         {"key": "haproxy.cfg", "path": "haproxy.cfg"},
         {"key": "ca.crt", "path": "authority/ca.crt"},
+        {"key": MAP_KEY, "path": MAP_FILE.removeprefix(f"{CONFIG_FOLDER}/")},
         *keys,
     ]
     certificate = {"name": TLS, "items": [{"key": "gateway.pem", "path": "tls/gateway.pem"}]}
@@ -95,7 +98,9 @@ def deployment(args: RegionArgs) -> Manifest:
         "readinessProbe": http_probe("/healthz", "metrics", period=2, failures=2),
         "livenessProbe": http_probe("/healthz", "metrics", period=10, failures=4),
     }
-    settings = [_settings(args), args.secrets.gateway.certificate]
+    # The deny list changes while the gateway runs, by its runtime API: no reason to start it anew.
+    read = {key: value for key, value in _settings(args).items() if key != MAP_KEY}
+    settings = [read, args.secrets.gateway.certificate]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

@@ -13,6 +13,7 @@ from infra.gateway.common import DEFAULTS, error_pages, refuse
 from infra.gateway.telling import identify, log_format
 from vitalops import conventions as c
 from vitalops.model.platform import Service
+from vitalops.revocation import MAP_FILE
 
 CONFIG_FOLDER: Final = "/etc/haproxy"
 TLS_FILE: Final = f"{CONFIG_FOLDER}/tls/gateway.pem"
@@ -223,6 +224,9 @@ def _token_rules(config: GatewayConfig) -> list[str]:
         unauthorized("The token is of another issuer", f"!{{ var(txn.iss) -m str {config.issuer} }}"),
         unauthorized("The token is for another audience", f"!{{ var(txn.aud) -m str {c.TOKEN_AUDIENCE} }}"),
         unauthorized("The token has expired", "!{ var(txn.exp),sub(txn.now) -m int gt 0 }"),
+        # A map, so that the runtime API changes it between two requests; its values are when each entry ends.
+        f"  http-request set-var(txn.denied) var(txn.sub),map_str_int({MAP_FILE},0) if !public\n",
+        unauthorized("Access is revoked", "{ var(txn.denied),sub(txn.now) -m int gt 0 }"),
         refuse(
             403,
             "Role of the token may not use this platform",

@@ -28,6 +28,7 @@ from vitalops.pki import (
     new_private_key,
     public_key_of,
 )
+from vitalops.revocation import denied
 from vitalops.secretstore import SecretStore
 
 AUTHORITY: Final = "authority"
@@ -219,6 +220,7 @@ def region_secrets(
         media_secret=media_secret,
         webhook_token=kept("alerting/webhook-token"),
         prober=client_secret(PROBER_CLIENT),
+        denied=denied(store, pair),
         grafana={
             name: kept(f"grafana/{name}") for name in GRAFANA_FILES if platform.telemetry.grafana is not None
         },

@@ -47,6 +47,16 @@ class Interaction(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
+class Revocation(Base):
+    """A person (by id) or a client (by name) that gets no tokens until a time."""
+
+    __tablename__ = "revocation"
+
+    subject: Mapped[str] = mapped_column(String(128), primary_key=True)
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class Throttle(Base):
     """Failed attempts against one account, existing or not: the key is a keyed digest of what was tried."""
 

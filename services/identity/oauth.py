@@ -33,6 +33,7 @@ from services.common.auth import Principal
 from services.identity.clients import OAuthClient
 from services.identity.crypto import new_token, token_digest
 from services.identity.models import AuthorizationCode, Person, RefreshToken
+from services.identity.revoke import is_revoked
 from services.identity.state import (
     ACCESS_LIFETIME,
     CODE_LIFETIME,
@@ -94,7 +95,10 @@ class Protocol(AuthorizationServer):
         self.register_endpoint(_Revocation)
 
     def query_client(self, client_id: str) -> OAuthClient | None:
-        return self.state.client(client_id)
+        client = self.state.client(client_id)
+        if client is not None and is_revoked(self.session, client_id, self.state.clock.now()):
+            return None
+        return client
 
     def save_token(self, token: dict[str, Any], request: Any) -> None:
         """Store the refresh token, if there is one; access tokens are not stored."""
@@ -245,7 +249,9 @@ class _ServiceGrant(ClientCredentialsGrant):
 
 def _signed_in(server: Protocol, origin: AuthorizationCode | RefreshToken) -> SignedIn | None:
     person = server.session.get(Person, origin.person_id)
-    return SignedIn(person, tuple(origin.amr), origin.auth_time) if person else None
+    if person is None or is_revoked(server.session, str(person.id), server.state.clock.now()):
+        return None
+    return SignedIn(person, tuple(origin.amr), origin.auth_time)
 
 
 class _RequiredChallenge(CodeChallenge):

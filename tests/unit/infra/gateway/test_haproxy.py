@@ -15,6 +15,7 @@ from infra.components.args import EdgeArgs, RegionArgs
 from infra.gateway.edge import EdgeConfig, compile_edge, compile_map
 from infra.gateway.haproxy import CONFIG_FOLDER, GatewayConfig, compile_gateway
 from vitalops.model.platform import EdgeListener, Platform
+from vitalops.revocation import map_text
 
 HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 
@@ -72,11 +73,12 @@ def test_log_line_holds_neither_query_nor_headers(platform: Platform) -> None:
 @pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
 def test_haproxy_accepts_the_gateway(region: Callable[[str], RegionArgs], tmp_path: Path) -> None:
     args = region("fr-par")
-    for folder in ("tls", "authority", "keys"):
+    for folder in ("tls", "authority", "keys", "denied"):
         (tmp_path / folder).mkdir()
     pair = args.secrets.gateway
     (tmp_path / "tls/gateway.pem").write_text(pair.certificate + pair.key)
     (tmp_path / "authority/ca.crt").write_text(args.secrets.authority)
+    (tmp_path / "denied/denied.map").write_text(map_text({"7b4e": 1_800_000_000}))
     for key in args.secrets.token_keys:
         (tmp_path / f"keys/{key.kid}.pem").write_text(key.pem)
     accept(tmp_path, gateway.compiled(args).replace(CONFIG_FOLDER, str(tmp_path)))
