@@ -15,7 +15,7 @@ from vitalops.errors import RemoteError, UsageError
 from vitalops.fencing.report import GuardReport, from_json
 from vitalops.fencing.standing import PairStanding
 from vitalops.model.failover import Replication
-from vitalops.ports.cluster import Cluster
+from vitalops.ports.cluster import Cluster, Executed
 from vitalops.ports.database import DatabaseRole, DatabaseState, Follower, Standing
 
 CONTAINER: Final = "guard"
@@ -69,23 +69,27 @@ class GuardedDatabase:
     def _ask(self, name: str, asked: Mapping[str, Any], timeout: float) -> dict[str, Any]:
         cluster = self._connect()
         command = ["python3", "-S", RELAY, str(c.GUARD_LOCAL_PORT), name, str(timeout + 1.0)]
-        for found_before in (bool(self._pod), False):
-            pod = self._pod or self._leader(cluster, timeout)
-            try:
-                done = cluster.execute(
-                    c.NAMESPACE_DATA,
-                    pod,
-                    command,
-                    container=CONTAINER,
-                    send=json.dumps(asked) + "\n",
-                    timeout=timeout + 2.0,
-                )
-                break
-            except RemoteError:
-                self._pod = ""
-                # Another member may lead by now.
-                if not found_before or self._leader(cluster, timeout) == pod:
-                    raise
+        before = self._pod
+        pod = before or self._leader(cluster, timeout)
+
+        def execute(where: str) -> Executed:
+            return cluster.execute(
+                c.NAMESPACE_DATA,
+                where,
+                command,
+                container=CONTAINER,
+                send=json.dumps(asked) + "\n",
+                timeout=timeout + 2.0,
+            )
+
+        try:
+            done = execute(pod)
+        except RemoteError:
+            # Another member may lead by now.
+            self._pod = ""
+            if not before or (pod := self._leader(cluster, timeout)) == before:
+                raise
+            done = execute(pod)
         self._pod = pod
         return self._answer(done.output, done.errors)
 
