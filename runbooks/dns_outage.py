@@ -160,7 +160,6 @@ RUNBOOK: Final = Runbook(
             check=_answers_check,
             apply=_answers,
             lasting="only reads",
-            reads_only=True,
         ),
     ),
 )
