@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bench.measure import CommandFailed, Figure, write
-from bench.trials import ROOT, Trial, asked, until
+from bench.trials import ROOT, Trial, asked, end_cleanly, until
 from infra.local.regions.faults import Flow, between, clear, cut, kill, members, stopped, to_machine
 from vitalops import conventions as c
 from vitalops.model.addresses import witness_of
@@ -156,6 +156,7 @@ def main() -> int:
     options = parser.parse_args()
     trial = Trial.of(options.pair)
     clear()
+    end_cleanly()
     try:
         outcome = disturb(trial, options.count, options.seed)
     except CommandFailed as failure:

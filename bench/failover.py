@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.measure import CommandFailed, Figure, write
-from bench.trials import ROOT, Trial, until, vitalops
+from bench.trials import ROOT, Trial, end_cleanly, until, vitalops
 from infra.local.regions.faults import clear, power_cut
 
 T = TypeVar("T", "Loss", "Switch")
@@ -183,6 +183,7 @@ def main() -> int:
     options = parser.parse_args()
     trial = Trial.of(options.pair)
     clear()
+    end_cleanly()
     figures: list[Figure] = []
     try:
         if options.losses:
