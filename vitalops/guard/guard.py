@@ -33,6 +33,9 @@ class Guard(Round):
             if standing.active == self.settings.region and standing.proof is not Proof.NONE:
                 moved = before is None or before.active != standing.active or not before.spent
                 standing = replace(standing, alone=moved or standing.proof is Proof.ATTESTED)
+                if self._look.writable:
+                    # It needs no promotion: a proof that is left over would serve for one that nobody has proven.
+                    standing = replace(standing, spent=True)
             kept = self._keeper.write(standing)
             self._hold(kept if before is None else newer(before, kept))
             self._say(

@@ -210,6 +210,8 @@ class Round:
         with self._facts:
             memory = self._memory
         known = machine.newest(standing, memory, rules)
+        if known.active == rules.region and self._look.writable:
+            known = replace(known, spent=True)
         if known != standing:
             self._hold(known)
             self._say("standing", active=known.active, token=known.token, replication=known.replication)

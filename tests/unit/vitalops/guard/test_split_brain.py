@@ -155,6 +155,13 @@ def test_a_proof_serves_for_one_promotion() -> None:
     assert world.acknowledging == {A}
 
 
+def test_a_proof_that_the_active_region_did_not_need_does_not_serve_later() -> None:
+    world = World(replication=ASYNCHRONOUS)
+    world.settle()
+    tell(world, [("fail over", (A, False, 0)), ("lose and fail over", (A, True)), ("come back alone", A)])
+    assert world.acknowledging == {B}
+
+
 def test_a_region_that_took_over_alone_goes_on_alone_after_a_restart() -> None:
     world = World()
     world.settle()
