@@ -241,7 +241,7 @@ RUNBOOK: Final = Runbook(
         Step(
             name="issue",
             summary="Issue the certificates again, each with a new key.",
-            limit_seconds=60,
+            limit_seconds=900,
             check=_issue_check,
             apply=_issue,
             undo=_issue_undo,

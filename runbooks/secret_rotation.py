@@ -335,8 +335,8 @@ def _rolled_check(context: Context) -> Verdict:
 
 
 def _rolled_verify(context: Context) -> None:
-    if reason := _lacks(context):
-        raise GateFailed(reason)
+    # A pod may be unready for a moment after its rollout.
+    wait_until(context, "both regions", lambda: _lacks(context), poll=3.0)
 
 
 def _aware_check(context: Context) -> Verdict:
@@ -470,7 +470,7 @@ RUNBOOK: Final = Runbook(
         Step(
             name="add",
             summary="Make the new secrets.",
-            limit_seconds=60,
+            limit_seconds=900,
             check=_add_check,
             apply=_add,
             undo=_add_undo,
@@ -488,7 +488,7 @@ RUNBOOK: Final = Runbook(
         Step(
             name="switch",
             summary="Use the new ones; the old ones are still accepted.",
-            limit_seconds=60,
+            limit_seconds=900,
             check=_switch_check,
             apply=_switch,
             undo=_switch_undo,
