@@ -159,6 +159,8 @@ def decide(now: float, standing: PairStanding, own: Own, memory: Memory, rules: 
     if own.follows:
         if standing.spent and not rival and _may_return(now, standing, memory, rules):
             return Decision(Kind.UNFENCE, "nobody took over")
+        if own.writable:
+            return Decision(Kind.FENCE, "Patroni was told to demote, and has not yet")
         return Decision(Kind.STAY)
     lapsed = out_of_reach(now, standing, memory, rules)
     if lapsed is not None:

@@ -178,6 +178,13 @@ def test_a_region_out_of_reach_of_everybody_fences_itself_before_its_lease_is_ta
     assert world.acknowledging == {B}
 
 
+def test_a_lease_holds_also_where_patroni_hangs() -> None:
+    world = World(lease=3.0, replication=ASYNCHRONOUS)
+    world.settle()
+    tell(world, [("patroni hangs", A), ("isolate", A), ("fail over", (B, False, 18)), ("step", 4)])
+    assert world.acknowledging == {B}
+
+
 def test_without_a_proof_nobody_takes_over() -> None:
     world = World(replication=ASYNCHRONOUS)
     world.settle()
