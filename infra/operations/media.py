@@ -48,10 +48,23 @@ class LiveKitMedia:
     def calls(self) -> tuple[Call, ...]:
         rooms = self._ask("ListRooms", {}).get("rooms", [])
         found = [
-            Call(str(room["name"]), int(room.get("num_participants", 0)), float(room.get("creation_time", 0)))
+            # LiveKit's own count of a room is seconds old: one that just began would be taken for empty.
+            Call(
+                str(room["name"]),
+                int(room.get("num_participants", 0)) or len(tuple(self._present(str(room["name"])))),
+                float(room.get("creation_time", 0)),
+            )
             for room in rooms
         ]
         return tuple(call for call in found if call.participants)
+
+    def _present(self, room: str) -> tuple[str, ...]:
+        try:
+            return tuple(self._identities(room))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return ()
 
     def limit(self, mode: CallMode) -> int:
         return sum(self._limit(call.room, mode) for call in self.calls())
