@@ -55,7 +55,8 @@ def test_wal_arrives_in_the_other_region_and_says_nothing_there(source: Source, 
 
     eventually(f"{segments} are archived", there, ARCHIVED_SECONDS)
     assert source.server("grep", "-rlaF", MARKER, "/data", check=False).stdout == ""
-    beginnings = f"find {repository(source)} -type f -not -path '*/bundle/*' -exec sh -c 'head -c 8 \"$1\" | od -An -tx1' _ {{}} \\;"
+    beginning = "sh -c 'head -c 8 \"$1\" | od -An -tx1' _ {}"
+    beginnings = f"find {repository(source)} -type f -not -path '*/bundle/*' -exec {beginning} \\;"
     kinds = {line.replace(" ", "") for line in source.server("sh", "-c", beginnings).stdout.splitlines()}
     assert kinds == {SALTED}
 
