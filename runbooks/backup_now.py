@@ -48,7 +48,9 @@ def _region(context: Context) -> str:
 
 
 def _look_check(context: Context) -> Verdict:
-    return Verdict.due(f"the repository of {writing_region(context.running, context.parameters.pair)} is read")
+    return Verdict.due(
+        f"the repository of {writing_region(context.running, context.parameters.pair)} is read"
+    )
 
 
 def _look(context: Context) -> Output:
@@ -71,7 +73,9 @@ def _look(context: Context) -> Output:
 
 
 def _ours(context: Context, state: BackupState) -> Backup | None:
-    return next((each for each in state.backups if context.facts.run and each.mark == context.facts.run), None)
+    return next(
+        (each for each in state.backups if context.facts.run and each.mark == context.facts.run), None
+    )
 
 
 def _make_check(context: Context) -> Verdict:

@@ -68,7 +68,7 @@ def key(pair: Pair) -> None:
     bind, knot = write_key(store, declared.name, record, paths.state / "dns" / platform.name / declared.name)
     emit(
         WrittenKey(record.key, str(bind), str(knot)),
-        lambda: f"key {record.key}\n  BIND  {bind}\n  Knot  {knot}",
+        lambda _: f"key {record.key}\n  BIND  {bind}\n  Knot  {knot}",
     )
 
 
@@ -86,4 +86,4 @@ def show(pair: Pair) -> None:
     director = dns_director(platform, declared, record, store)
     found = Leading(record.name.rstrip("."), director.active(), record.ttl_seconds)
     where = found.region or f"neither {declared.primary} nor {declared.standby}"
-    emit(found, lambda: f"{found.name} leads to {where} (for {found.ttl_seconds} s at a client's)")
+    emit(found, lambda _: f"{found.name} leads to {where} (for {found.ttl_seconds} s at a client's)")

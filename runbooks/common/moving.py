@@ -21,7 +21,7 @@ from vitalops.fencing.standing import Proof
 from vitalops.model.failover import Replication
 from vitalops.model.platform import FailoverPair
 from vitalops.ports.database import DatabaseRole, DatabaseState, Standing
-from vitalops.ports.traffic import MAXIMUM_HOLD_SECONDS
+from vitalops.ports.traffic import MAXIMUM_HOLD_SECONDS, TrafficDirector
 
 PROMOTE_SECONDS: Final = 60.0
 FENCE_SECONDS: Final = 30.0
@@ -381,7 +381,7 @@ def _promote_verify(context: Context, move: Move) -> None:
 
 def _traffic_check(context: Context, move: Move) -> Verdict:
     directors = context.running.directors(move.pair)
-    before = {director.name: director.active() for director in directors}
+    before = {director.name: _leads_to(director) for director in directors}
     wrong = {name: active for name, active in before.items() if active != move.target}
     if not wrong:
         return Verdict.done(f"clients are led to {move.target}")
@@ -392,18 +392,43 @@ def _traffic_check(context: Context, move: Move) -> Verdict:
 def _traffic(context: Context, move: Move) -> Output:
     began = time.monotonic()
     directors = context.running.directors(move.pair)
-    at_once(*(lambda each=director: each.switch(move.target) for director in directors))
+    problems = [each for each in at_once(*(_switching(each, move.target) for each in directors)) if each]
+    if len(problems) == len(directors):
+        raise RemoteError(problems[0], hint="mend the way in: vitalops runbook run dns-outage; then resume")
     return {
         "switched_at": context.running.clock.now().timestamp(),
+        "problems": problems,
         "delay_seconds": max(director.delay_seconds() for director in directors),
         "seconds": round(time.monotonic() - began, 3),
     }
 
 
+def _switching(director: TrafficDirector, target: str) -> Callable[[], str]:
+    """Leads clients to `target`; what went wrong is the result, so that one way in does not hold up the others."""
+
+    def switch() -> str:
+        try:
+            director.switch(target)
+        except RemoteError as error:
+            return f"{director.name}: {error.message}"
+        return ""
+
+    return switch
+
+
+def _leads_to(director: TrafficDirector) -> str:
+    """Empty also where it does not answer."""
+    try:
+        return director.active()
+    except RemoteError:
+        return ""
+
+
 def _traffic_verify(context: Context, move: Move) -> None:
-    for director in context.running.directors(move.pair):
-        if director.active() != move.target:
-            raise GateFailed(f"{director.name} does not lead to {move.target}")
+    """One way in that leads there is enough to go on: the record says which others do not."""
+    led = [_leads_to(director) for director in context.running.directors(move.pair)]
+    if led and move.target not in led:
+        raise GateFailed(f"no way in leads to {move.target}", hint="vitalops runbook run dns-outage")
 
 
 def _consult(context: Context, move: Move) -> Output:

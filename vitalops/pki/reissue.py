@@ -13,7 +13,9 @@ from vitalops.pki.authority import CertificateAuthority, IssuedCertificate
 from vitalops.pki.inspect import alternative_names, load_certificate
 
 
-def reissued(issuer: CertificateAuthority, certificate_pem: str, now: datetime | None = None) -> IssuedCertificate:
+def reissued(
+    issuer: CertificateAuthority, certificate_pem: str, now: datetime | None = None
+) -> IssuedCertificate:
     """The same subject, names and purposes; new key, new time. Raises ValueError for what is no certificate."""
     old = load_certificate(certificate_pem)
     names = sorted(alternative_names(certificate_pem))
@@ -21,7 +23,9 @@ def reissued(issuer: CertificateAuthority, certificate_pem: str, now: datetime |
     purposes = set(old.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     return issuer.issue(
         _first(old, NameOID.COMMON_NAME),
-        organization=[str(each.value) for each in old.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)],
+        organization=[
+            str(each.value) for each in old.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+        ],
         dns=[name for name in names if name not in addresses],
         ip=addresses,
         client=ExtendedKeyUsageOID.CLIENT_AUTH in purposes,

@@ -88,12 +88,12 @@ def infrastructure(
     yield alert(
         ALERT_REPLICATION_LAG,
         _outside(f"max({behind}\nor {stopped})", (*here, *peer)),
-        {METRIC_SEVERITY: SEVERITY_TICKET, **labels, METRIC_RUNBOOK: "region-failover"},
+        {METRIC_SEVERITY: SEVERITY_TICKET, **labels, METRIC_RUNBOOK: "degrade-to-async"},
         {
             "summary": f"The standby database in {region} does not keep up",
             "description": f"It does not receive what the paired region writes, or is more than {lag_limit(pair)} s "
             f"behind, for {LAG_FOR} seconds.",
-            METRIC_RUNBOOK: "region-failover",
+            METRIC_RUNBOOK: "degrade-to-async",
         },
         wait=LAG_FOR,
     )

@@ -247,9 +247,7 @@ def _database(args: RegionArgs) -> Config:
 
 
 def _backups(args: RegionArgs) -> Config:
-    return _pods(
-        c.JOB_BACKUPS, args, [c.NAMESPACE_DATA], "backup", f"{c.LABEL_NAME}={POSTGRES}", seconds=15
-    )
+    return _pods(c.JOB_BACKUPS, args, [c.NAMESPACE_DATA], "backup", f"{c.LABEL_NAME}={POSTGRES}", seconds=15)
 
 
 def _peer(args: RegionArgs) -> Config:

@@ -42,7 +42,11 @@ def test_both_regions_keep_where_the_edge_leads(platform: Platform, clusters: di
     assert director.active() == "fr-gra"
     for cluster in clusters.values():
         data = cluster.objects[PATH]["data"]
-        assert data == {"active-region": "fr-gra", "haproxy.cfg": "x", "edge.map": "active fr-gra\ncalls -\nhold 0\n"}
+        assert data == {
+            "active-region": "fr-gra",
+            "haproxy.cfg": "x",
+            "edge.map": "active fr-gra\ncalls -\nhold 0\n",
+        }
     assert (director.hold(5), dict(director.sees()), director.delay_seconds()) == (False, {}, 0.0)
 
 

@@ -177,7 +177,8 @@ def test_a_request_that_failed_may_be_made_again(scene: Scene) -> None:
     scene.inbox.ask(Request("run-1", "full"))
     scene.steps(2)
     failed = scene.inbox.result("run-1")
-    assert failed is not None and failed.problem == "pgbackrest backup: [082]: no"
+    assert failed is not None
+    assert failed.problem == "pgbackrest backup: [082]: no"
     scene.backrest.fails.clear()
     scene.inbox.ask(Request("run-1", "full"))
     assert scene.steps(2) == ["backup full run-1"]

@@ -52,7 +52,8 @@ def test_a_repository_is_read() -> None:
         cipher="aes-256-cbc",
         systems=(7711153059300761632,),
     )
-    assert found.last is not None and found.last.label == "I"
+    assert found.last is not None
+    assert found.last.label == "I"
 
 
 @pytest.mark.parametrize(
