@@ -5,7 +5,7 @@ VENV := .venv/bin
 VITALOPS := $(VENV)/vitalops
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup demo stop test lint unit cluster bench clean
+.PHONY: help setup demo stop test lint unit cluster rehearse bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,11 @@ unit: setup ## unit tests: no root, no network
 
 cluster: setup ## tests on two real local regions; needs Linux and root
 	@scripts/can-run-regions
-	@$(PYTEST) tests/cluster -v
+	@$(PYTEST) tests/cluster -v -m "not rehearsal"
+
+rehearse: setup ## rehearse every runbook, lose regions and kill runners on the local platform
+	@scripts/can-run-regions
+	@$(PYTEST) tests/cluster -v -m rehearsal
 
 bench: setup ## measure the figures and write bench/results.json
 	@scripts/can-run-regions

@@ -195,7 +195,7 @@ def show(name: Name) -> None:
 run_app = typer.Typer(
     cls=RunGroup,
     epilog="Examples:\n"
-    "  vitalops runbook run backup-now --dry-run\n"
+    "  vitalops runbook run backup-now --pair france --dry-run\n"
     "  vitalops runbook run region-failover --to fr-gra --planned",
     help=(
         "Run a runbook: the plan first, then the steps.\n\n"

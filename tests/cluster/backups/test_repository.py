@@ -12,7 +12,7 @@ import pytest
 from tests.cluster.backups.database import Source, eventually, source_of
 from tests.cluster.conftest import RunningPlatform
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 MARKER = "PATIENT-MARKER-8d1f0c"
 ARCHIVED_SECONDS = 30.0
 SALTED = b"Salted__".hex()

@@ -16,6 +16,8 @@ from bench.trials import Trial, until
 from infra.local.regions.faults import clear, power_cut
 from tests.cluster.conftest import RunningPlatform
 
+pytestmark = pytest.mark.rehearsal
+
 RECOVERED_SECONDS = 60.0
 """On any machine; the figures of a quiet one are the bench's."""
 DISTURBED_SECONDS = 2.0

@@ -14,7 +14,7 @@ from tests.cluster.conftest import RunningPlatform
 from tests.cluster.failover.conftest import until_replicating
 from tests.cluster.failover.partitions import Databases, Writer, found, region_layout, table
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 APPROVER = "somebody-else"
 LOSS_WRITE_SECONDS = 60.0

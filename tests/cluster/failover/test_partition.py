@@ -23,7 +23,7 @@ from tests.cluster.failover.conftest import until_replicating
 from tests.cluster.failover.partitions import Databases, Writer, found, partitioned, table
 from vitalops.ports.progress import SilentProgress
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 STEPS = (PREFLIGHT, FENCE, PROMOTE, TRAFFIC)
 MOMENTS = ("before the fence", "before the promotion", "during the promotion", "after the promotion")

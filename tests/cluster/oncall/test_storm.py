@@ -13,6 +13,8 @@ from runbooks.serve.incidents import IncidentState
 from runbooks.serve.server import DATABASE
 from vitalops.evidence.files import FileJournal
 
+pytestmark = pytest.mark.rehearsal
+
 
 def rows(file: Path, sql: str) -> list[tuple[object, ...]]:
     connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)

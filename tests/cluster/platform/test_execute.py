@@ -12,8 +12,6 @@ from vitalops.conventions import LABEL_NAME, NAMESPACE_DATA
 from vitalops.errors import RemoteError
 from vitalops.ports.cluster import Executed
 
-pytestmark = pytest.mark.cluster
-
 
 @pytest.fixture(scope="module")
 def api(running_platform: RunningPlatform) -> KubernetesApi:

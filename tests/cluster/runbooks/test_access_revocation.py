@@ -11,7 +11,7 @@ from tests.cluster.runbooks.calling import Caller
 from tests.cluster.runbooks.rehearsing import rehearse
 from vitalops.conventions import OPERATOR_CLIENT
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 PATH = "/audit/v1/events?limit=1"
 

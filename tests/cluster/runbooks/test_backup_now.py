@@ -8,7 +8,7 @@ from tests.cluster.backups.database import source_of
 from tests.cluster.conftest import RunningPlatform
 from tests.cluster.runbooks.rehearsing import rehearse
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 
 def test_a_backup_is_made_now(running_platform: RunningPlatform) -> None:

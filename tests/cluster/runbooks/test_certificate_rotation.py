@@ -9,7 +9,7 @@ from tests.cluster.conftest import RunningPlatform
 from tests.cluster.runbooks.calling import Caller
 from tests.cluster.runbooks.rehearsing import rehearse
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 
 def test_certificates_are_replaced_without_a_refusal(running_platform: RunningPlatform) -> None:

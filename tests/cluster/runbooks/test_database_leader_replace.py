@@ -7,7 +7,7 @@ import pytest
 from tests.cluster.conftest import RunningPlatform
 from tests.cluster.runbooks.rehearsing import rehearse
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 
 def test_the_standbys_leader_is_replaced(running_platform: RunningPlatform) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.conftest import RunningPlatform
 from tests.cluster.runbooks.rehearsing import rehearse
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 
 def replication(running: RunningPlatform) -> tuple[str, str]:

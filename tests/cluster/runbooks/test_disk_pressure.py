@@ -8,7 +8,7 @@ from tests.cluster.backups.database import Source, eventually, source_of
 from tests.cluster.conftest import RunningPlatform
 from tests.cluster.runbooks.rehearsing import rehearse
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 SEGMENTS = 8
 
 

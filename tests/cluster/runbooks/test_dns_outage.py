@@ -14,7 +14,7 @@ from tests.cluster.runbooks.rehearsing import rehearse
 from tests.cluster.traffic.nameservers import NAME, ZONE, director, server
 from tests.cluster.traffic.talks import edge_of
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 
 def test_a_killed_edge_is_started_again_where_it_led(running_platform: RunningPlatform) -> None:

@@ -12,7 +12,7 @@ from tests.cluster.conftest import RunningPlatform
 from tests.cluster.runbooks.rehearsing import rehearse
 from tests.cluster.traffic.talks import edge_of, rooms, talking
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 STEP_SECONDS = 90.0
 

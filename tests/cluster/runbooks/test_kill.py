@@ -8,6 +8,8 @@ import pytest
 
 from tests.unit.runbooks.engine.killing import judge, kill_at
 
+pytestmark = pytest.mark.rehearsal
+
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["well", "fails"])

@@ -12,7 +12,7 @@ from tests.cluster.runbooks.calling import active
 from tests.cluster.runbooks.rehearsing import rehearse
 from vitalops.conventions import NAMESPACE_SERVICES
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 _CONNECT = """
 import json, os, sys

@@ -10,7 +10,7 @@ from tests.cluster.backups.database import source_of
 from tests.cluster.conftest import RunningPlatform
 from tests.cluster.runbooks.rehearsing import rehearse
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 
 def test_a_restore_equals_its_source_while_that_is_written_to(running_platform: RunningPlatform) -> None:

@@ -11,7 +11,7 @@ from tests.cluster.conftest import RunningPlatform
 from tests.cluster.runbooks.calling import Caller
 from tests.cluster.runbooks.rehearsing import rehearse
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 
 def key_of(token: str) -> str:

@@ -11,7 +11,7 @@ from tests.cluster.runbooks.calling import Caller, active
 from tests.cluster.runbooks.rehearsing import rehearse
 from vitalops.conventions import NAMESPACE_SERVICES
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 SERVICE = "records"
 

@@ -14,7 +14,7 @@ from tests.cluster.conftest import ROOT, VITALOPS, RunningPlatform
 from tests.cluster.runbooks.rehearsing import rehearse
 from vitalops.conventions import NAMESPACE_DATA
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 NAME = "database-migrations-rehearsal"
 FORGOTTEN = "forgotten"
 GENERATED = (

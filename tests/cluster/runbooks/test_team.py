@@ -22,6 +22,8 @@ from runbooks.serve.store import IncidentStore, Outcome
 from tests.unit.runbooks.engine.killing import judge, kill_at
 from vitalops.ports.progress import SilentProgress
 
+pytestmark = pytest.mark.rehearsal
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:

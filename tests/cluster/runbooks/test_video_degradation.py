@@ -7,7 +7,7 @@ import pytest
 from tests.cluster.conftest import RunningPlatform, vitalops
 from tests.cluster.runbooks.rehearsing import rehearse
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 
 def test_calls_become_voice_alone_and_video_again(running_platform: RunningPlatform) -> None:

@@ -11,7 +11,7 @@ from tests.cluster.conftest import RunningPlatform
 from tests.cluster.traffic.talks import edge_of, rooms, talking
 from vitalops.model.selection import pair_of
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.rehearsal
 
 MEASURED_SECONDS = 6.0
 LEAST_DECODED = 0.8

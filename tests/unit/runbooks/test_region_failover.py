@@ -24,6 +24,7 @@ from vitalops.ports.cluster import FakeCluster
 from vitalops.ports.database import DatabaseRole, Standing
 from vitalops.ports.fakes import FakeRunning
 from vitalops.ports.fakes_database import FakePair
+from vitalops.ports.traffic import FakeDirector
 
 HERE, THERE = "fr-par", "fr-gra"
 
@@ -296,7 +297,7 @@ def test_the_promotion_is_verified(running: FakeRunning, pair: FakePair) -> None
 def test_traffic_is_verified(running: FakeRunning) -> None:
     driven = move(running, planned=True).run(until="traffic")
     running.directors(running.platform.pairs["france"])[0].region = HERE
-    with pytest.raises(GateFailed, match="does not lead to fr-gra"):
+    with pytest.raises(GateFailed, match="no way in leads to fr-gra"):
         driven.step("traffic").verify(driven.context("traffic"))
 
 
@@ -329,3 +330,28 @@ def test_the_alerts_that_are_answered(platform: Platform) -> None:
     labels = {"runbook": "region-failover", "region": HERE}
     assert burn.parameters(labels, platform) == FailoverParameters(to=THERE, pair="france", planned=True)
     assert burn.parameters({**labels, "runbook": "scale-out"}, platform) is None
+
+
+class _Gone(FakeDirector):
+    """A way in whose process or server is gone."""
+
+    def active(self) -> str:
+        raise RemoteError(f"{self.name} does not answer")
+
+    def switch(self, region: str) -> None:
+        raise RemoteError(f"{self.name} does not answer")
+
+
+def test_a_way_in_that_is_gone_does_not_hold_up_the_others(running: FakeRunning, pair: FakePair) -> None:
+    lose(running, pair)
+    running.led_by["france"] = (_Gone("dns example.org"), FakeDirector("edge france", HERE))
+    driven = move(running).run(until="traffic")
+    assert driven.outputs["traffic"]["problems"] == ["dns example.org: dns example.org does not answer"]
+    assert running.directors(running.platform.pairs["france"])[1].active() == "fr-gra"
+
+
+def test_without_any_way_in_the_traffic_step_fails(running: FakeRunning, pair: FakePair) -> None:
+    lose(running, pair)
+    running.led_by["france"] = (_Gone("edge france"),)
+    with pytest.raises(RemoteError, match=r"edge france does not answer.*dns-outage"):
+        move(running).run(until="traffic")
