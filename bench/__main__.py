@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import alerting, compiling, regions, slo_status, telemetry_cost
+from bench import alerting, compiling, regions, slo_status, telemetry_cost, webhooks
 from bench.measure import CommandFailed, Figure, write
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[int], tuple[Figure, ...]]] = {
     "compiling": lambda runs: (compiling.measure(runs),),
     "telemetry": lambda runs: (telemetry_cost.figure(runs),),
     "status": lambda runs: (slo_status.measure(runs),),
+    "webhooks": webhooks.figures,
     "regions": regions.measure,
     # An outage and its end take eight minutes: one round, unless that part alone is asked for.
     "alerting": lambda runs: alerting.figures([alerting.outage() for _ in range(runs)]),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -212,6 +212,9 @@ def _line(entry: Entry) -> str:
     }
     word = paint(record.kind.value, colours.get(record.kind, "bold"))
     head = f"{entry.at:%Y-%m-%d %H:%M:%S} {word} {record.operation}"
+    if record.kind is RecordKind.STEP:
+        # Who, why and on what are said where the operation begins.
+        return f"{head}: {_step(record.data)}"
     what = [record.name if record.name != record.operation else "", record.target, f"by {record.actor}"]
     parts = [" ".join(part for part in what if part)]
     if record.reason:
@@ -219,6 +222,21 @@ def _line(entry: Entry) -> str:
     if record.data:
         parts.append(" ".join(f"{key}={_value(value)}" for key, value in record.data.items()))
     return f"{head}: {'; '.join(parts)}"
+
+
+def _step(data: Mapping[str, Any]) -> str:
+    """`fence applied in 0.98 s: proof=synchronous`: what is empty is left out."""
+    told = {
+        key: value for key, value in data.items() if value not in ("", None) and value != {} and value != []
+    }
+    name, what = told.pop("step", "?"), told.pop("what", "")
+    seconds, detail, output = told.pop("seconds", None), told.pop("detail", ""), told.pop("output", {})
+    told.pop("turn", None)
+    took = f" in {seconds:.2f} s" if isinstance(seconds, float) else ""
+    rest = [str(detail)] if detail else []
+    rest += [f"{what}: {before} -> {after}" for what, before, after in told.pop("changes", [])]
+    rest += [f"{key}={_value(value)}" for key, value in {**output, **told}.items()]
+    return _plain(f"{name} {what}{took}" + (f": {'; '.join(rest)}" if rest else ""))
 
 
 def _value(value: object) -> str:

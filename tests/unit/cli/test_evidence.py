@@ -31,10 +31,27 @@ def record(kind: RecordKind = RecordKind.STEP, operation: str = "backup-now-1", 
 
 
 def test_show_prints_a_line_an_entry(book: FileJournal, capsys: Capture) -> None:
-    book.append(record(seconds=1.5))
+    book.append(record(RecordKind.STARTED, token=7))
     assert run(["evidence", "show"]) == ExitCode.PASS
     (line,) = capsys.readouterr().out.splitlines()
-    assert "step backup-now-1: backup-now region/fr-par by anne; as planned; seconds=1.5" in line
+    assert "started backup-now-1: backup-now region/fr-par by anne; as planned; token=7" in line
+
+
+def test_a_step_is_told_by_what_it_did(book: FileJournal, capsys: Capture) -> None:
+    due = {
+        "step": "make",
+        "what": "due",
+        "turn": 4,
+        "detail": "a full one",
+        "changes": [["label", "A", "B"]],
+        "facts": {},
+    }
+    applied = {"step": "make", "what": "applied", "turn": 5, "seconds": 1.5, "output": {"label": "B"}}
+    book.extend([record(**due), record(**applied)])
+    assert run(["evidence", "show"]) == ExitCode.PASS
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("step backup-now-1: make due: a full one; label: A -> B")
+    assert second.endswith("step backup-now-1: make applied in 1.50 s: label=B")
 
 
 def test_show_filters_and_speaks_json(book: FileJournal, capsys: Capture) -> None:
