@@ -182,7 +182,8 @@ def exit_status(told: bytes, where: str) -> int:
         message = str(status.get("message", "no reason given"))
     except (ValueError, KeyError, TypeError):
         message = "the connection ended before the command did"
-    raise RemoteError(f"{where}: {message.strip()[:300]}")
+    # The reason is at the end: before it stands who told whom.
+    raise RemoteError(f"{where}: {message.strip()[-200:]}")
 
 
 def _one_line(error: Exception) -> str:
