@@ -132,7 +132,7 @@ def test_a_standby_that_does_not_keep_up(
         ("patroni_postgres_streaming", streaming),
     ):
         story.scraped(name, member, [float(value)] * 40)
-    lagging = labels("ticket", "region-failover")
+    lagging = labels("ticket", "degrade-to-async")
     story.silent(55, ALERT_REPLICATION_LAG, lagging)
     if fires:
         story.fires(120, ALERT_REPLICATION_LAG, lagging)
