@@ -63,6 +63,7 @@ def expected_targets(running: RunningPlatform, region: str) -> set[tuple[str, st
         (c.JOB_GATEWAY, c.GATEWAY_SERVICE),
         (c.JOB_MEDIA, c.LIVEKIT_SERVICE),
         (c.JOB_DATABASE, "postgres"),
+        (c.JOB_BACKUPS, "postgres"),
         (c.JOB_PEER, c.GATEWAY_SERVICE),
         (c.JOB_KUBELET, "kubelet"),
         (c.JOB_CONTAINERS, "kubelet"),
