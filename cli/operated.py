@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from cli.setting import setting_of
 from vitalops.paths import Paths
 from vitalops.ports.clock import SystemClock
 from vitalops.secretstore import FileSecretStore
@@ -25,16 +25,8 @@ class _OnDemand:
     def __getattr__(self, name: str) -> Any:
         if self._operated is None:
             from infra.operations.running import OperatedPlatform
-            from infra.operations.setting import Setting
 
-            # `bring_up` gives the regions what `vitalops up` would, dashboards included.
-            dashboards: Mapping[str, str] = {}
-            if self.platform.telemetry.grafana is not None:
-                from dashboards.compile import compile_dashboards
-
-                dashboards = compile_dashboards(self.platform)
-            regions = tuple(self.platform.regions)
-            setting = Setting(self.platform, self._paths, regions, dashboards=dashboards)
+            setting = setting_of(self.platform, self._paths, tuple(self.platform.regions))
             self._operated = OperatedPlatform(setting, self.clock)
         return getattr(self._operated, name)
 

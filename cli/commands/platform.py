@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -39,18 +38,13 @@ EngineName = Annotated[
 
 
 def _setting(names: list[str] | None, engine: str = "auto") -> Setting:
-    from infra.operations.setting import EngineChoice, Setting
+    from cli.setting import setting_of
     from vitalops.model.selection import resolve_regions
     from vitalops.paths import Paths
 
     platform = context.current().load_platform()
     regions = resolve_regions(platform, names or ())
-    dashboards: Mapping[str, str] = {}
-    if platform.telemetry.grafana is not None:
-        from dashboards.compile import compile_dashboards
-
-        dashboards = compile_dashboards(platform)
-    return Setting(platform, Paths.from_environment(), regions, EngineChoice(engine), dashboards)
+    return setting_of(platform, Paths.from_environment(), regions, engine)
 
 
 @examples(

@@ -60,8 +60,8 @@ def serve(
 
 
 def _serve(platform: Platform, paths: Paths, listen: str, plain_http: bool) -> None:
+    from cli.setting import setting_of
     from infra.operations.running import OperatedPlatform
-    from infra.operations.setting import EngineChoice, Setting
     from runbooks import registry
     from runbooks.engine.database import SqliteDatabase
     from runbooks.engine.local import database_url, open_engine
@@ -77,7 +77,7 @@ def _serve(platform: Platform, paths: Paths, listen: str, plain_http: bool) -> N
         raise UsageError(
             f"--plain-http on {where.host} would show tokens to the network", hint="loopback only"
         )
-    running = OperatedPlatform(Setting(platform, paths, resolve_regions(platform, ()), EngineChoice.AUTO, {}))
+    running = OperatedPlatform(setting_of(platform, paths, resolve_regions(platform, ())))
     secrets, folder = running.secrets, paths.operations(platform.name)
     if not webhook_tokens(secrets, platform):
         raise UsageError("the platform has no webhook token yet", hint="run: vitalops up")

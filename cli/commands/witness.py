@@ -162,9 +162,9 @@ async def _be_witness(platform: Platform, pair: FailoverPair, mode: FailoverMode
     import signal
 
     from cli.operations import journal
+    from cli.setting import setting_of
     from infra.operations import witness as made_of
     from infra.operations.running import OperatedPlatform
-    from infra.operations.setting import Setting
     from runbooks.common.failovers import EngineFailovers
     from runbooks.engine.local import open_engine
     from vitalops.detection.machine import Limits
@@ -179,7 +179,7 @@ async def _be_witness(platform: Platform, pair: FailoverPair, mode: FailoverMode
     acting = pair.model_copy(update={"failover": pair.failover.model_copy(update={"mode": mode})})
     platform = platform.model_copy(update={"pairs": {**platform.pairs, pair.name: acting}})
     paths, clock, log = Paths.from_environment(), SystemClock(), _Lines()
-    running = OperatedPlatform(Setting(platform, paths, (pair.primary, pair.standby)), clock)
+    running = OperatedPlatform(setting_of(platform, paths, (pair.primary, pair.standby)), clock)
     keys = made_of.witness_certificate(running.secrets, platform, acting)
     limits = Limits(pair.failover.detection_seconds)
     stop = asyncio.Event()
