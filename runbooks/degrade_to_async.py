@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from runbooks.common.places import both_regions, pair_named, whole_pair
-from runbooks.common.standings import DOUBT_SECONDS, PairView, look, other_region
+from runbooks.common.standings import DOUBT_SECONDS, PairView, look
 from runbooks.engine.model import (
     AlertBinding,
     Change,
@@ -23,6 +23,7 @@ from vitalops.errors import GateFailed, RemoteError, UsageError
 from vitalops.fencing.standing import Proof
 from vitalops.model.failover import Replication
 from vitalops.model.platform import FailoverPair, Platform
+from vitalops.model.selection import other_region
 from vitalops.ports.database import DatabaseState, Standing
 
 NAME: Final = "degrade-to-async"

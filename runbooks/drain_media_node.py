@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from runbooks.common.waiting import POLL_SECONDS, wait_until
-from runbooks.common.ways import other_region, seen
+from runbooks.common.ways import seen
 from runbooks.common.workloads import require_region, rollout_waits_for
 from runbooks.engine.model import (
     AlertBinding,
@@ -25,6 +25,7 @@ from runbooks.engine.model import (
 from vitalops import conventions as c
 from vitalops.errors import GateFailed, RemoteError, UsageError
 from vitalops.model.platform import FailoverPair, Platform
+from vitalops.model.selection import other_region
 from vitalops.ports.cluster import STRATEGIC, Json
 from vitalops.ports.traffic import TrafficDirector
 

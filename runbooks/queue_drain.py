@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from runbooks.common.places import both_regions, in_service, pair_named, services_of
+from runbooks.common.places import both_regions, in_service, pair_named
 from runbooks.common.waiting import wait_until
 from runbooks.engine.model import (
     AlertBinding,
@@ -25,6 +25,7 @@ from runbooks.engine.model import (
 from vitalops import conventions as c
 from vitalops.errors import GateFailed, UsageError
 from vitalops.model.platform import Platform
+from vitalops.model.selection import services_of
 
 NAME: Final = "queue-drain"
 MODULE: Final = "services.common.queues"
@@ -48,7 +49,9 @@ def _region(context: Context) -> str:
 
 def _services(parameters: DrainParameters, platform: Platform) -> tuple[str, ...]:
     there = tuple(
-        each.name for each in services_of(platform, pair_named(platform, parameters.pair)) if each.database
+        each.name
+        for each in services_of(platform, pair_named(platform, parameters.pair).name)
+        if each.database
     )
     if parameters.service and parameters.service not in there:
         raise UsageError(

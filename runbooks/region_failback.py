@@ -7,9 +7,10 @@ from typing import Any, Final
 from runbooks.common.moving import Move, moving_steps
 from runbooks.common.places import both_regions, pair_named, whole_pair
 from runbooks.common.preflight import BEHIND_BYTES, require_lawful
-from runbooks.common.standings import look, other_region
+from runbooks.common.standings import look
 from runbooks.engine.model import Change, Output, Parameters, Risk, Runbook, Step, StepContext, Verdict
 from vitalops.errors import GateFailed, UsageError
+from vitalops.model.selection import other_region
 from vitalops.ports.database import DatabaseRole, Standing
 
 NAME: Final = "region-failback"

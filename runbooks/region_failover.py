@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from runbooks.common.moving import Move, moving_steps
 from runbooks.common.places import pair_named
-from runbooks.common.standings import other_region
 from runbooks.engine.model import AlertBinding, Parameters, Risk, Runbook, StepContext, Target
 from vitalops import conventions as c
 from vitalops.errors import UsageError
 from vitalops.model.platform import FailoverPair, Platform
+from vitalops.model.selection import other_region, pair_of
 
 NAME: Final = "region-failover"
 SLIS: Final = ("synthetic-consultation", "consultation-completed")
@@ -39,12 +39,12 @@ def _pair(parameters: FailoverParameters, platform: Platform) -> FailoverPair:
                 f"{parameters.to!r} is no region of {pair.name}", hint=f"{pair.primary} or {pair.standby}"
             )
         return pair
-    for pair in platform.pairs.values():
-        if parameters.to in (pair.primary, pair.standby):
-            return pair
-    raise UsageError(
-        f"{parameters.to!r} is a region of no failover pair", hint=f"known: {', '.join(platform.regions)}"
-    )
+    found = pair_of(platform, parameters.to)
+    if found is None:
+        raise UsageError(
+            f"{parameters.to!r} is a region of no failover pair", hint=f"known: {', '.join(platform.regions)}"
+        )
+    return found
 
 
 def _move(context: StepContext[Any]) -> Move:
@@ -82,10 +82,10 @@ def _from_budget(labels: Mapping[str, str], platform: Platform) -> FailoverParam
     if labels.get(c.METRIC_RUNBOOK) != NAME:
         return None
     region = labels.get(c.METRIC_REGION, "")
-    for pair in platform.pairs.values():
-        if region in (pair.primary, pair.standby):
-            return FailoverParameters(to=other_region(pair, region), pair=pair.name, planned=True)
-    return None
+    pair = pair_of(platform, region)
+    if pair is None:
+        return None
+    return FailoverParameters(to=other_region(pair, region), pair=pair.name, planned=True)
 
 
 DESCRIPTION: Final = """\

@@ -10,13 +10,14 @@ from hashlib import sha256
 from typing import Any, Final
 
 from runbooks.common.database_pods import REFRESHED
-from runbooks.common.places import both_regions, in_service, pair_named, services_of, whole_pair
+from runbooks.common.places import both_regions, in_service, pair_named, whole_pair
 from runbooks.common.rotation import mark
 from runbooks.common.waiting import wait_until
 from runbooks.common.workloads import Workload, deployment, pods, rollout_waits_for
 from runbooks.engine.model import Change, Output, Parameters, Risk, Runbook, Step, StepContext, Verdict
 from vitalops import conventions as c
 from vitalops.errors import GateFailed, UsageError
+from vitalops.model.selection import services_of
 from vitalops.ports.cluster import MERGE, Cluster
 from vitalops.secretstore.port import SecretStore
 
@@ -280,7 +281,7 @@ def _lacks(context: Context) -> str:
     names = shared(context)
     for region in (pair.primary, pair.standby):
         cluster = context.running.cluster(region)
-        for service in services_of(context.running.platform, pair):
+        for service in services_of(context.running.platform, pair.name):
             files = _files(cluster, service.name)
             for name in (f"clients/{service.name}", f"database/services/{service.name}"):
                 if name in names and (reason := _differs(context, files, name)):
@@ -363,7 +364,7 @@ def _service_pods(context: Context) -> list[tuple[str, str]]:
     return [
         (region, str(pod["metadata"]["name"]))
         for region in (pair.primary, pair.standby)
-        for service in services_of(context.running.platform, pair)
+        for service in services_of(context.running.platform, pair.name)
         for pod in pods(context.running.cluster(region), Workload(c.NAMESPACE_SERVICES, service.name))
     ]
 

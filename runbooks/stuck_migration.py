@@ -21,6 +21,7 @@ from runbooks.engine.model import (
 from vitalops import conventions as c
 from vitalops.errors import GateFailed, UsageError
 from vitalops.model.platform import Platform
+from vitalops.model.selection import services_of
 from vitalops.ports.cluster import ApiError, Json
 
 NAME: Final = "stuck-migration"
@@ -225,8 +226,8 @@ def heads(context: Context) -> dict[str, str]:
     platform, pair = context.running.platform, context.parameters.pair
     database = context.running.database(_region(context))
     found: dict[str, str] = {}
-    for service in platform.services.values():
-        if service.database and (service.pairs is None or pair in service.pairs):
+    for service in services_of(platform, pair):
+        if service.database:
             rows = database.query(service.name, "SELECT version_num FROM alembic_version ORDER BY 1")
             found[service.name] = " ".join(row["version_num"] for row in rows)
     return found

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from vitalops.model.platform import Platform, Service
+from vitalops.model.selection import services_of
 
 POD_LOGS: Final = "/var/log/pods"
 """Where a kubelet keeps them unless it is told otherwise."""
@@ -128,11 +129,7 @@ class RegionArgs:
     @property
     def services(self) -> tuple[Service, ...]:
         """The services placed in this region's pair, in the platform's order."""
-        return tuple(
-            service
-            for service in self.platform.services.values()
-            if service.pairs is None or self.pair in service.pairs
-        )
+        return services_of(self.platform, self.pair)
 
     @property
     def issuer(self) -> str:

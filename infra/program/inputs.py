@@ -17,7 +17,7 @@ from vitalops import conventions as c
 from vitalops.errors import UsageError
 from vitalops.model.addresses import WAN_NETWORK, LocalAddresses
 from vitalops.model.platform import Platform
-from vitalops.model.selection import pair_of
+from vitalops.model.selection import other_region, pair_of, services_of
 from vitalops.paths import Paths
 from vitalops.secretstore import SecretStore
 
@@ -46,14 +46,10 @@ def region_args(around: Surroundings, region: str) -> RegionArgs:
     pair = pair_of(platform, region)
     if pair is None:
         raise UsageError(f"region {region} belongs to no failover pair", hint="add it to one under `pairs`")
-    peer = pair.standby if region == pair.primary else pair.primary
+    peer = other_region(pair, region)
     cluster = platform.regions[region].cluster
     local = cluster == "local"
-    services = tuple(
-        service
-        for service in platform.services.values()
-        if service.pairs is None or pair.name in service.pairs
-    )
+    services = services_of(platform, pair.name)
     addresses = tuple(node_address(platform, name) for name in (pair.primary, pair.standby))
     active = active_region(paths.state, platform.name, pair)
     return RegionArgs(

@@ -7,7 +7,7 @@ from typing import Any
 from runbooks.common.workloads import Workload, a_ready_pod
 from runbooks.engine.model import Target
 from vitalops import conventions as c
-from vitalops.model.platform import FailoverPair, Platform, Service
+from vitalops.model.platform import FailoverPair, Platform
 from vitalops.model.selection import resolve_pair
 from vitalops.ports.cluster import Executed
 from vitalops.ports.running import RunningPlatform
@@ -27,15 +27,6 @@ def both_regions(parameters: Any, platform: Platform) -> tuple[str, ...]:
 def whole_pair(parameters: Any, platform: Platform) -> tuple[Target, ...]:
     """The parameters' `pair`, locked as a whole."""
     return (Target("pair", pair_named(platform, parameters.pair).name),)
-
-
-def services_of(platform: Platform, pair: FailoverPair) -> tuple[Service, ...]:
-    """Services that run in the pair's regions, in the file's order."""
-    return tuple(
-        service
-        for service in platform.services.values()
-        if service.pairs is None or pair.name in service.pairs
-    )
 
 
 def in_service(

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
-from runbooks.common.places import services_of
-from runbooks.common.standings import PairView, other_region
+from runbooks.common.standings import PairView
 from vitalops import conventions as c
 from vitalops.errors import RemoteError, UsageError
 from vitalops.model.platform import FailoverPair, Platform
 from vitalops.model.residency import placement_gaps, transfer_gaps
+from vitalops.model.selection import other_region, services_of
 from vitalops.pki.inspect import expires
 from vitalops.ports.clock import today
 from vitalops.ports.database import DatabaseRole
@@ -35,7 +35,7 @@ def require_lawful(running: RunningPlatform, pair: FailoverPair, target: str) ->
     """Raises UsageError for a region that may not hold the pair's data, whatever was asked for."""
     platform, date = running.platform, today(running.clock)
     region, source = platform.regions[target], platform.regions[other_region(pair, target)]
-    for service in services_of(platform, pair):
+    for service in services_of(platform, pair.name):
         gaps = (
             *placement_gaps(region, service.data_class, date),
             *transfer_gaps(source, region, service.data_class, date),

@@ -45,10 +45,6 @@ class PairView:
         return split_between(self.states)
 
 
-def other_region(pair: FailoverPair, region: str) -> str:
-    return pair.standby if region == pair.primary else pair.primary
-
-
 def look(running: RunningPlatform, pair: FailoverPair, doubted: str = "") -> PairView:
     """Both regions at once. What is not reached is part of the answer. `doubted` is given less time."""
     clock = running.clock

@@ -16,10 +16,6 @@ def pair_named(platform: Platform, name: str) -> FailoverPair:
     return platform.pairs[name]
 
 
-def other_region(pair: FailoverPair, region: str) -> str:
-    return pair.standby if region == pair.primary else pair.primary
-
-
 def fault_of(way: TrafficDirector, region: str) -> str:
     """Why clients do not get to `region` by this way; empty where they do."""
     if fault := way.fault():

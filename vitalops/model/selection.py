@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vitalops.errors import UsageError
-from vitalops.model.platform import FailoverPair, Platform
+from vitalops.model.platform import FailoverPair, Platform, Service
 from vitalops.suggest import closest, shown
 
 
@@ -61,6 +61,18 @@ def pair_of(platform: Platform, region: str) -> FailoverPair | None:
         if region in (pair.primary, pair.standby):
             return pair
     return None
+
+
+def other_region(pair: FailoverPair, region: str) -> str:
+    """The one of the pair's regions that `region` is not."""
+    return pair.standby if region == pair.primary else pair.primary
+
+
+def services_of(platform: Platform, pair: str) -> tuple[Service, ...]:
+    """The services placed in a pair's regions, in the file's order."""
+    return tuple(
+        service for service in platform.services.values() if service.pairs is None or pair in service.pairs
+    )
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:

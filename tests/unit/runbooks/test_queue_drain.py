@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from runbooks.common.places import services_of
 from runbooks.queue_drain import RUNBOOK, DrainParameters, _from_alert
 from tests.unit.runbooks.clusters import DeployingCluster
 from tests.unit.runbooks.drive import FACTS, Drive
 from vitalops.conventions import NAMESPACE_SERVICES
 from vitalops.errors import GateFailed, UsageError
 from vitalops.model.platform import Platform
+from vitalops.model.selection import services_of
 from vitalops.ports.cluster import Executed
 from vitalops.ports.fakes import FakeRunning
 
@@ -62,7 +62,7 @@ class Queues:
 
     def running(self) -> FakeRunning:
         cluster = DeployingCluster("fr-par", executes=self.execute)
-        for service in services_of(self.platform, self.platform.pairs["france"]):
+        for service in services_of(self.platform, "france"):
             cluster.deploy(NAMESPACE_SERVICES, service.name, "services:1")
         return FakeRunning(self.platform, clusters={"fr-par": cluster})
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from infra.program.secrets import region_secrets
-from runbooks.common.places import services_of
 from runbooks.secret_rotation import NOT_YET, RUNBOOK, Kind, SecretParameters, ring, without_expired
 from tests.unit.runbooks.clusters import DeployingCluster
 from tests.unit.runbooks.drive import Drive
 from vitalops.conventions import NAMESPACE_SERVICES
 from vitalops.errors import GateFailed
 from vitalops.model.platform import Platform
+from vitalops.model.selection import services_of
 from vitalops.ports.cluster import Executed
 from vitalops.ports.fakes import FakeRunning
 
@@ -59,7 +59,7 @@ class World:
 
     @property
     def services(self) -> Any:
-        return services_of(self.platform, self.platform.pairs["france"])
+        return services_of(self.platform, "france")
 
     def bring_up(self, _: Sequence[str]) -> str:
         made = region_secrets(
